@@ -1,0 +1,10 @@
+#![doc = include_str!("ARCHITECTURE.md")]
+
+pub mod bytes;
+pub mod hash;
+pub mod limits;
+pub mod store;
+pub mod sync;
+pub mod sys;
+pub mod telemetry;
+pub mod time;

@@ -1,0 +1,3 @@
+//! The `flagstone` program.
+
+fn main() {}

@@ -1,0 +1,40 @@
+//! What a store is told at start.
+
+/// The options of a [`Store`](super::Store). `config` checks them against each other before it gets here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// `-m`: limit of pages, index and eviction state together, in bytes.
+    pub limit_bytes: u64,
+    /// `-I`: largest item, in memcached's count (key, value and its overhead), in bytes.
+    pub item_bytes_max: usize,
+    /// `-f`: growth factor of the slab classes; `None`: our fine classes.
+    pub growth_factor: Option<f64>,
+    /// `-n`: smallest room for key, value and flags, in bytes; `None`: as small as an item gets.
+    pub chunk_bytes_min: Option<usize>,
+    /// `-M` turns it off: full memory is then an error instead of an eviction.
+    pub evict: bool,
+    /// `-C` turns it off: items have no cas number to show, and `cas` never matches.
+    pub cas: bool,
+    /// `-L`: ask for huge pages.
+    pub large_pages: bool,
+    /// `-t`: how many workers will hold a `Local`; bounds what their magazines may keep.
+    pub workers: usize,
+    /// Seed of the keyed hash.
+    pub hash_seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            limit_bytes: 64 << 20,
+            item_bytes_max: 1 << 20,
+            growth_factor: None,
+            chunk_bytes_min: None,
+            evict: true,
+            cas: true,
+            large_pages: false,
+            workers: 4,
+            hash_seed: 0,
+        }
+    }
+}

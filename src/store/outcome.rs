@@ -1,0 +1,187 @@
+//! The words in which the store is asked and answers.
+
+use std::fmt;
+
+use crate::time::{Expiry, Seconds};
+
+/// A key and its hash, computed once a request by [`Store::key`](super::Store::key).
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'k> {
+    /// 1 to `KEY_BYTES_MAX` bytes: the protocol checked it.
+    pub bytes: &'k [u8],
+    /// The keyed hash of the bytes.
+    pub hash: u64,
+}
+
+/// Options of a fetch.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fetch {
+    /// The new expiry of a hit (touch, gat).
+    pub touch: Option<Expiry>,
+    /// Whether the value is wanted: a touch leaves it where it is.
+    pub value: bool,
+}
+
+/// What a fetch lends to its visitor, under the stripe's lock. Nothing may block or allocate in there
+/// beyond room made ready before.
+#[derive(Debug)]
+pub struct ItemView<'a> {
+    /// The client's opaque number.
+    pub client_flags: u32,
+    /// The item's version; 0 with `-C`.
+    pub cas: u64,
+    /// The value, or nothing when it was not asked for.
+    pub value: Value<'a>,
+}
+
+/// A fetched value.
+#[derive(Debug)]
+pub enum Value<'a> {
+    /// Not asked for.
+    Unwanted,
+    /// Whole, up to `WHOLE_VALUE_BYTES_MAX`, to be copied now.
+    Whole(&'a [u8]),
+    /// Large: pinned, to be written from its extents later and given back by `Store::unpin`.
+    Pinned(super::Pinned),
+}
+
+/// What became of a fetch.
+#[derive(Debug, PartialEq, Eq)]
+pub enum FetchOutcome<R> {
+    /// Found; what the visitor returned.
+    Hit(R),
+    /// Not found, and why.
+    Miss(Miss),
+    /// Found, but the touch needed memory for an exptime and there was none.
+    NoMemory,
+}
+
+/// Why a fetch missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Miss {
+    /// No such item.
+    Absent,
+    /// There was one; its time was over.
+    Expired,
+    /// There was one; a `flush_all` was younger.
+    Flushed,
+}
+
+/// When a value may be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Always.
+    Set,
+    /// If the key is missing.
+    Add,
+    /// If the key exists.
+    Replace,
+    /// Behind the existing value, keeping its flags and expiry.
+    Append,
+    /// Before the existing value, keeping its flags and expiry.
+    Prepend,
+    /// If the item's version is this one.
+    Cas(u64),
+}
+
+/// All of a store operation but the value.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreRequest<'k> {
+    /// Where.
+    pub key: Key<'k>,
+    /// When.
+    pub mode: Mode,
+    /// The client's opaque number.
+    pub client_flags: u32,
+    /// How long.
+    pub expiry: Expiry,
+}
+
+/// What became of a store operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreOutcome {
+    /// Stored; the item's new version (0 with `-C`).
+    Stored {
+        /// The new version.
+        cas: u64,
+    },
+    /// The mode's condition did not hold, or an append would grow too large.
+    NotStored,
+    /// cas: another version.
+    Exists,
+    /// cas: no such item.
+    NotFound,
+    /// Over the item size limit.
+    TooLarge,
+    /// No memory, and nothing to evict.
+    NoMemory,
+}
+
+/// Why no room was reserved for a large value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedReserve {
+    /// Over the item size limit.
+    TooLarge,
+    /// No memory, or incomplete values hold their share already.
+    NoMemory,
+}
+
+/// What became of a delete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeleteOutcome {
+    /// Gone.
+    Deleted,
+    /// There was none.
+    NotFound,
+}
+
+/// incr or decr, and by how much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// Wraps modulo 2^64.
+    Incr(u64),
+    /// Stops at 0.
+    Decr(u64),
+}
+
+/// What became of an incr or decr.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArithmeticOutcome {
+    /// The new number.
+    Value(u64),
+    /// No such item.
+    NotFound,
+    /// The value is not a decimal of 64 bits.
+    NonNumeric,
+    /// The number grew and found no memory.
+    NoMemory,
+}
+
+/// Whether there is more background work to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The budget ended first: call again soon.
+    More,
+    /// Nothing is due before this second.
+    IdleUntil(Seconds),
+}
+
+/// Why a store could not be opened.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The address space could not be reserved or opened.
+    Memory(std::io::Error),
+    /// The limit is too small for even one item of the largest size.
+    TooSmall,
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory(error) => write!(f, "failed to reserve memory: {error}"),
+            Self::TooSmall => write!(f, "the memory limit is too small"),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}

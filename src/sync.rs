@@ -1,0 +1,182 @@
+//! Ranked locks and atomics: the only door to `std::sync`, so that loom can stand in for it.
+//!
+//! A thread takes locks in rising rank only; debug builds assert it. The ranks are the lock order of the
+//! whole server.
+
+#[cfg(not(loom))]
+pub use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+};
+
+#[cfg(loom)]
+pub use loom::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+};
+
+#[cfg(loom)]
+use loom::sync::{Mutex as Inner, MutexGuard as InnerGuard};
+#[cfg(not(loom))]
+#[expect(clippy::disallowed_types, reason = "this is its one home")]
+use std::sync::{Mutex as Inner, MutexGuard as InnerGuard};
+
+use std::ops::{Deref, DerefMut};
+
+/// The lock order: a lock is taken only while all held ones are of lower rank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// A connection hand-over queue or another server structure; nothing of the store is held.
+    Server,
+    /// The page mover's state: held for a whole bounded step.
+    Mover,
+    /// A slab class: its pages, free chunks, ring and hand.
+    Class,
+    /// The page pool and the budget of `-m`.
+    Pool,
+    /// A stripe of the index: taken with no other lock of the store held, and nothing is locked under it.
+    Stripe,
+    /// The list of counter blocks.
+    Registry,
+}
+
+/// A mutual exclusion lock that knows its rank.
+///
+/// A poisoned lock is not a state here: release builds abort on panic.
+pub struct Mutex<T> {
+    rank: Rank,
+    inner: Inner<T>,
+}
+
+impl<T> Mutex<T> {
+    /// An unlocked lock.
+    pub fn new(rank: Rank, value: T) -> Self {
+        Self { rank, inner: Inner::new(value) }
+    }
+
+    /// Takes the lock, waiting for it.
+    #[inline]
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        held::enter(self.rank);
+        let inner = match self.inner.lock() {
+            Ok(inner) => inner,
+            Err(poisoned) => poisoned.into_inner(),
+        };
+        MutexGuard { rank: self.rank, inner }
+    }
+
+    /// Takes the lock if nobody holds it.
+    #[inline]
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        let inner = self.inner.try_lock().ok()?;
+        held::enter(self.rank);
+        Some(MutexGuard { rank: self.rank, inner })
+    }
+}
+
+impl<T> std::fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mutex").field("rank", &self.rank).finish_non_exhaustive()
+    }
+}
+
+/// Holds a [`Mutex`]; dropping it unlocks.
+#[must_use = "dropping the guard unlocks"]
+pub struct MutexGuard<'a, T> {
+    rank: Rank,
+    inner: InnerGuard<'a, T>,
+}
+
+impl<T> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.inner
+    }
+}
+
+impl<T> DerefMut for MutexGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.inner
+    }
+}
+
+impl<T> Drop for MutexGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        held::leave(self.rank);
+    }
+}
+
+impl<T> std::fmt::Debug for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MutexGuard").field("rank", &self.rank).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(debug_assertions, not(loom)))]
+mod held {
+    //! The ranks this thread holds, one bit each.
+
+    use super::Rank;
+    use std::cell::Cell;
+
+    thread_local! {
+        static HELD: Cell<u32> = const { Cell::new(0) };
+    }
+
+    pub(super) fn enter(rank: Rank) {
+        let bit = 1 << rank as u32;
+        HELD.with(|held| {
+            let now = held.get();
+            assert!(now < bit, "lock order: {rank:?} taken while ranks {now:#b} are held");
+            let stripe = 1 << Rank::Stripe as u32;
+            let store = (1 << Rank::Class as u32) | (1 << Rank::Pool as u32) | stripe;
+            assert!(bit != stripe || now & store == 0, "a stripe is taken with no class or pool lock held");
+            assert!(now & stripe == 0, "nothing is locked under a stripe");
+            held.set(now | bit);
+        });
+    }
+
+    pub(super) fn leave(rank: Rank) {
+        HELD.with(|held| held.set(held.get() & !(1 << rank as u32)));
+    }
+}
+
+#[cfg(not(all(debug_assertions, not(loom))))]
+mod held {
+    //! Release builds do not pay for the check.
+
+    use super::Rank;
+
+    #[inline(always)]
+    pub(super) fn enter(_rank: Rank) {}
+
+    #[inline(always)]
+    pub(super) fn leave(_rank: Rank) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mutex, Rank};
+
+    #[test]
+    fn locks_taken_in_rising_rank_pass() {
+        let class = Mutex::new(Rank::Class, 1);
+        let pool = Mutex::new(Rank::Pool, 2);
+        let class = class.lock();
+        assert_eq!(*class + *pool.lock(), 3);
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "lock order")]
+    fn a_lower_rank_under_a_higher_one_is_caught() {
+        let class = Mutex::new(Rank::Class, ());
+        let pool = Mutex::new(Rank::Pool, ());
+        let _pool = pool.lock();
+        let _class = class.lock();
+    }
+}

@@ -1,0 +1,1 @@
+//! OS calls that std, mio and socket2 do not have, each behind a safe function.
