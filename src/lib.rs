@@ -3,6 +3,7 @@
 pub mod bytes;
 pub mod hash;
 pub mod limits;
+pub mod protocol;
 pub mod store;
 pub mod sync;
 pub mod sys;
