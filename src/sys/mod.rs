@@ -1,1 +1,4 @@
 //! OS calls that std, mio and socket2 do not have, each behind a safe function.
+
+pub mod clock;
+pub mod process;
