@@ -1,8 +1,10 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod bytes;
+pub mod command;
 pub mod hash;
 pub mod limits;
+pub mod net;
 pub mod protocol;
 pub mod store;
 pub mod sync;

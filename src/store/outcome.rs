@@ -226,6 +226,17 @@ pub struct ClassReport {
     pub touch_hits: u64,
 }
 
+impl ClassReport {
+    /// Takes off what an earlier report had counted; gauges stay.
+    pub fn forget(&mut self, earlier: &Self) {
+        macro_rules! forget {
+            ($($counter:ident)*) => { $(self.$counter = self.$counter.wrapping_sub(earlier.$counter);)* };
+        }
+        forget!(evicted evicted_nonzero evicted_unfetched outofmemory reclaimed expired_unfetched crawler_reclaimed);
+        forget!(crawler_items_checked get_hits cmd_set delete_hits incr_hits decr_hits cas_hits cas_badval touch_hits);
+    }
+}
+
 /// Where the store's memory is, for `stats`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryReport {
