@@ -32,6 +32,8 @@ pub enum Rank {
     Mover,
     /// A slab class: its pages, free chunks, ring and hand.
     Class,
+    /// The opening of index rows.
+    Rows,
     /// The page pool and the budget of `-m`.
     Pool,
     /// A stripe of the index: taken with no other lock of the store held, and nothing is locked under it.

@@ -180,7 +180,13 @@ impl<B: Default> Registry<B> {
     /// A new block, owned by the calling thread and summed from now on.
     #[must_use]
     pub fn register(&self) -> Arc<crossbeam::utils::CachePadded<B>> {
-        let block = Arc::new(crossbeam::utils::CachePadded::new(B::default()));
+        self.register_with(B::default)
+    }
+
+    /// A new block that `make` makes, as `register`.
+    #[must_use]
+    pub fn register_with(&self, make: impl FnOnce() -> B) -> Arc<crossbeam::utils::CachePadded<B>> {
+        let block = Arc::new(crossbeam::utils::CachePadded::new(make()));
         self.blocks.lock().push(Arc::clone(&block));
         block
     }

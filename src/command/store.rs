@@ -2,7 +2,7 @@
 
 use super::Commands;
 use crate::protocol::{ErrorText, Mode, Reply, Store};
-use crate::store::{self, Incoming, RefusedReserve, StoreOutcome, StoreRequest};
+use crate::store::{self, Incoming, RefusedReserve, Room, StoreOutcome, StoreRequest};
 
 /// A large value on its way into its item. Ends in [`Commands::finish`] or [`Commands::abandon`].
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Commands {
 
     /// Room for the next bytes of an arriving value, never empty while some are missing; `None`: none yet, ask
     /// again in a later turn.
-    pub fn room<'i>(&'i mut self, arriving: &'i mut Arriving) -> Option<&'i mut [u8]> {
+    pub fn room<'i>(&'i mut self, arriving: &'i mut Arriving) -> Room<'i> {
         self.store.room(&mut self.local, &mut arriving.incoming, self.now.seconds)
     }
 

@@ -2,15 +2,215 @@
 //! argument.
 //!
 //! A [`Store`] is shared by all threads. Each thread that touches items does so through a [`Local`] of its
-//! own: chunks in hand, frees to hand in, counters.
+//! own: chunks in hand, frees to hand in, counters. `LAYOUT.md` in this folder has the pictures.
 
-mod naive;
+mod arena;
+mod arithmetic;
+mod audit;
+mod evict;
+mod expire;
+mod fetch;
+mod item;
+mod large;
 mod options;
 mod outcome;
+mod rebalance;
+mod report;
+mod reserve;
+mod slab;
+mod table;
+mod write;
 
-pub use naive::{Incoming, Local, Pinned, Store};
+use std::sync::{Arc, OnceLock};
+
+pub use audit::Audit;
+pub use large::{Incoming, Pinned, Room};
 pub use options::Options;
 pub use outcome::{
     Arithmetic, ArithmeticOutcome, ClassReport, DeleteOutcome, Fetch, FetchOutcome, ItemView, Key, MemoryReport, Miss,
     Mode, OpenError, Progress, RefusedReserve, StoreOutcome, StoreRequest, Value,
 };
+pub use reserve::Local;
+
+use self::arena::{Arena, Geometry};
+use self::evict::ghost::Ghost;
+use self::evict::{ClassQueues, Ring};
+use self::rebalance::Mover;
+use self::report::ClassCounters;
+use self::slab::classes::{ClassId, ClassTable};
+use self::slab::page::Pages;
+use self::slab::pool::Pool;
+use self::slab::{Class, ClassState};
+use self::table::Index;
+use crate::hash::KeyHasher;
+use crate::limits::{CLIENT_FLAGS_BYTES, MEMCACHED_ITEM_OVERHEAD_BYTES};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, Rank};
+use crate::sys::memory::OS_PAGE_BYTES;
+use crate::telemetry::{Registry, StoreCounters};
+
+/// All items and the memory they live in.
+pub struct Store {
+    options: Options,
+    arena: Arc<Arena>,
+    pages: Pages,
+    pool: Pool,
+    classes: Box<[Class]>,
+    index: Index,
+    ghost: Ghost,
+    counters: Registry<StoreCounters>,
+    class_counters: Registry<Vec<ClassCounters>>,
+    /// Rises when a page begins to drain: threads then give back what they hold.
+    drain_epoch: AtomicU32,
+    mover: Mutex<Mover>,
+    /// Class that found nothing to evict, plus one: the page mover looks here first.
+    wanted: AtomicU32,
+    /// Bytes of large values that are arriving.
+    incoming_bytes: AtomicU64,
+    /// Bytes of large items that are gone from the index and still being read.
+    orphaned_bytes: AtomicU64,
+    /// The background thread has been called since it last looked.
+    nudged: AtomicBool,
+    nudge: OnceLock<Callback>,
+    call_threads: OnceLock<Callback>,
+}
+
+/// Something the server does for the store.
+type Callback = Box<dyn Fn() + Send + Sync>;
+
+/// A slab class whose lock is held.
+type ClassLock<'a> = MutexGuard<'a, ClassState>;
+
+impl Store {
+    /// Reserves the memory and lays an empty store into it.
+    ///
+    /// # Errors
+    /// When the system refuses the address space, or the limit does not hold a page of items beside the tables.
+    pub fn open(options: &Options) -> Result<Self, OpenError> {
+        let geometry = Geometry::new(options);
+        let table =
+            ClassTable::new(geometry.page_bytes, geometry.granule, options.growth_factor, options.chunk_bytes_min);
+        let page_table_at = geometry.page_table_at();
+        let arena = Arc::new(Arena::new(options, geometry, &table).map_err(OpenError::Memory)?);
+        let heap_bytes = Index::fixed_bytes(arena.geometry.stripes);
+        let pool = Pool::new(&arena, options.limit_bytes, arena.head_bytes(options.limit_bytes) + heap_bytes);
+        let hasher = KeyHasher::with_seed(options.hash_seed);
+        let index = Index::new(&arena, &pool, hasher).ok_or(OpenError::TooSmall)?;
+        let classes = lay_classes(&arena, &table);
+        let store = Self {
+            options: options.clone(),
+            pages: Pages::new(&arena, page_table_at, table),
+            ghost: Ghost::new(&arena),
+            mover: Mutex::new(Rank::Mover, Mover::new(classes.len())),
+            arena,
+            pool,
+            classes,
+            index,
+            counters: Registry::new(),
+            class_counters: Registry::new(),
+            drain_epoch: AtomicU32::new(0),
+            wanted: AtomicU32::new(0),
+            incoming_bytes: AtomicU64::new(0),
+            orphaned_bytes: AtomicU64::new(0),
+            nudged: AtomicBool::new(false),
+            nudge: OnceLock::new(),
+            call_threads: OnceLock::new(),
+        };
+        if store.pool.available() < 2 { Err(OpenError::TooSmall) } else { Ok(store) }
+    }
+
+    /// A thread's own part of the store: one per worker and one for background work.
+    #[must_use]
+    pub fn local(&self) -> Local {
+        Local::new(self)
+    }
+
+    /// The options it was opened with.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Hashes a key, once a request.
+    #[must_use]
+    #[inline]
+    pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
+        Key { bytes, hash: self.index.hash(bytes) }
+    }
+
+    /// Whether memcached would refuse such an item at the same `-I`.
+    #[must_use]
+    #[inline]
+    pub fn is_too_large(&self, key_len: usize, client_flags: u32, value_len: usize) -> bool {
+        let flags = if client_flags == 0 { 0 } else { CLIENT_FLAGS_BYTES };
+        let cas = if self.options.cas { 0 } else { 8 };
+        key_len + value_len + flags + MEMCACHED_ITEM_OVERHEAD_BYTES - cas > self.options.item_bytes_max
+    }
+
+    /// Sets what calls the background thread when there is work for it before its time. Once.
+    pub fn on_work(&self, nudge: impl Fn() + Send + Sync + 'static) {
+        // A second caller would be a second background thread: the first stays.
+        let _ = self.nudge.set(Box::new(nudge));
+    }
+
+    /// Sets what wakes all threads that hold a [`Local`], so that they come to [`Store::end_turn`]. Once.
+    pub fn on_drain(&self, call: impl Fn() + Send + Sync + 'static) {
+        // As for `on_work`.
+        let _ = self.call_threads.set(Box::new(call));
+    }
+
+    fn call_threads(&self) {
+        if let Some(call) = self.call_threads.get() {
+            call();
+        }
+    }
+
+    /// Calls the background thread, unless it has been called already.
+    fn nudge(&self) {
+        // Relaxed: a hint; the call itself orders what it needs.
+        if self.nudged.load(Ordering::Relaxed) || self.nudged.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if let Some(nudge) = self.nudge.get() {
+            nudge();
+        }
+    }
+
+    /// Sets a new limit of memory in bytes; false above the reserve (twice the limit at start). Lowering takes
+    /// effect as pages are emptied.
+    pub fn set_limit_bytes(&self, limit_bytes: u64) -> bool {
+        if limit_bytes > self.options.limit_bytes.saturating_mul(2) {
+            return false;
+        }
+        self.pool.set_limit(&self.arena, limit_bytes);
+        self.nudge();
+        true
+    }
+
+    /// Makes everything stored so far invisible; what is stored right after stays.
+    pub fn flush_all(&self) {
+        self.index.flush();
+        self.nudge();
+    }
+}
+
+/// Lays the classes' rings out in their region. A ring may hold half of all chunks its class could ever have.
+fn lay_classes(arena: &Arc<Arena>, table: &ClassTable) -> Box<[Class]> {
+    let mut at = arena.geometry.rings_at;
+    let reserve = arena.geometry.pages_max * arena.geometry.page_bytes;
+    table
+        .all()
+        .map(|id: ClassId| {
+            let bytes = (reserve / table.chunk_bytes(id) * 2).next_multiple_of(OS_PAGE_BYTES);
+            let ring = Ring::new(arena, at, bytes);
+            at += bytes;
+            assert!(at <= arena.geometry.rings_at + arena.geometry.rings_bytes, "the rings fit their region");
+            Class::new(id, ClassQueues::new(ring))
+        })
+        .collect()
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("options", &self.options).finish_non_exhaustive()
+    }
+}

@@ -242,6 +242,8 @@ impl ClassReport {
 pub struct MemoryReport {
     /// The limit, as `-m` or `cache_memlimit` set it, in bytes.
     pub limit_bytes: u64,
+    /// What is in use of it: never more, but while a lowered limit is being reached.
+    pub committed_bytes: u64,
     /// Bytes of the index.
     pub index_bytes: u64,
     /// Buckets of the index.
@@ -250,6 +252,10 @@ pub struct MemoryReport {
     pub pool_pages: u64,
     /// Bytes of all pages that belong to a class.
     pub page_bytes: u64,
+    /// Bytes of the eviction queues and the ghost.
+    pub eviction_bytes: u64,
+    /// Bytes of superblock and page table.
+    pub head_bytes: u64,
 }
 
 /// Why a store could not be opened.

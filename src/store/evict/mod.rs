@@ -1,0 +1,289 @@
+//! Who must go: S3-FIFO in place, per class.
+//!
+//! New items stand in a small ring. Leaving it with a hit they become main by one bit, without moving; without,
+//! they are evicted and leave a tag in the ghost. Main is a clock hand over the class's chunks in page order.
+//! Here victims are picked, under the class's lock; they are evicted later, under their stripe's lock, if
+//! nothing changed meanwhile.
+
+pub(crate) mod ghost;
+mod ring;
+
+pub(crate) use ring::Ring;
+
+use super::arena::Arena;
+use super::item::{Chunk, Ref, state};
+use super::slab::ClassState;
+use super::slab::classes::ClassId;
+use super::slab::page::{PageId, Pages};
+use super::slab::pool::Pool;
+use super::table::Index;
+use crate::sync::Ordering;
+use crate::time::Seconds;
+
+/// Chunks examined under one hold of the class's lock: about twenty microseconds of them.
+const EXAMINED_MAX: u32 = 256;
+
+/// The small queue's share of a class, in 1/1024: where it starts and how far it adapts.
+const SHARE_START: u32 = 102;
+const SHARE_MIN: u32 = 20;
+const SHARE_MAX: u32 = 512;
+/// One step of adaptation.
+const SHARE_STEP: u32 = 8;
+/// A class is looked at for adaptation after so many of its items left the small queue.
+const ADAPT_WINDOW: u32 = 64;
+
+/// Both queues of a class. Guarded by the class's lock.
+#[derive(Debug)]
+pub(crate) struct ClassQueues {
+    ring: Ring,
+    hand: Option<PageId>,
+    hand_chunk: u32,
+    /// Chunks the hand has passed, ever: the page mover compares how fast hands turn.
+    pub(crate) passed: u64,
+    /// The small queue's share of the class in 1/1024.
+    share: u32,
+    /// Since the last adaptation: items that left the small queue with a hit, and without.
+    promoted: u32,
+    dropped: u32,
+    /// Since the last adaptation: new items of this class that the ghost knew.
+    ghost_hits: u32,
+}
+
+impl Default for ClassQueues {
+    fn default() -> Self {
+        Self {
+            ring: Ring::default(),
+            hand: None,
+            hand_chunk: 0,
+            passed: 0,
+            share: SHARE_START,
+            promoted: 0,
+            dropped: 0,
+            ghost_hits: 0,
+        }
+    }
+}
+
+/// An item picked to be evicted: whether it still is what it was is checked under its stripe's lock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Victim {
+    pub(crate) reference: Ref,
+    pub(crate) hash: u64,
+    /// Picked because its time was over.
+    pub(crate) dead: bool,
+    /// Picked from the small queue: the ghost will remember it.
+    pub(crate) from_small: bool,
+}
+
+/// How a pick ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pick {
+    /// Go on: there are victims, or there will be.
+    Progress,
+    /// Nothing in the class can be evicted.
+    Barren,
+}
+
+/// What the hand needs to know of the rest of the store.
+#[derive(Debug)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) pages: &'a Pages,
+    pub(crate) index: &'a Index,
+    pub(crate) now: Seconds,
+}
+
+impl Surroundings<'_> {
+    /// Whether the item's time is over, as far as can be seen without its stripe's lock.
+    fn is_dead(&self, guard: &ClassState, chunk: Chunk<'_>) -> bool {
+        chunk.expiry().has_passed(self.now)
+            || self.index.any_flushed() && self.index.is_flushed(self.index.hash(chunk.key(guard)), chunk.cas())
+    }
+}
+
+impl ClassQueues {
+    /// Queues over a ring of their own.
+    pub(crate) fn new(ring: Ring) -> Self {
+        Self { ring, ..Self::default() }
+    }
+
+    /// Bytes of eviction state of this class.
+    pub(crate) fn bytes(&self) -> usize {
+        self.ring.bytes()
+    }
+
+    /// The page the hand stands on.
+    pub(crate) fn hand(&self) -> Option<PageId> {
+        self.hand
+    }
+
+    /// Entries of the ring, for the audit.
+    pub(crate) fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// The hand never stands on a page that left the class.
+    pub(crate) fn forget_page(&mut self, page: PageId, next: Option<PageId>) {
+        if self.hand == Some(page) {
+            self.hand = next;
+            self.hand_chunk = 0;
+        }
+    }
+
+    /// Notes new items of this class that the ghost knew.
+    pub(crate) fn note_ghost_hits(&mut self, hits: u32) {
+        self.ghost_hits += hits;
+    }
+}
+
+impl ClassState {
+    /// Puts a committed new item at the end of the small queue, once. When the ring is longer than its share,
+    /// because nothing had to be evicted yet, the oldest entry becomes main.
+    pub(crate) fn push_small(&mut self, arena: &Arena, pool: &Pool, pages: &Pages, class: ClassId, reference: Ref) {
+        if !pages.is_chunk_of(reference, class) {
+            return;
+        }
+        let chunk = pages.chunk(reference);
+        if !chunk.is_item() || chunk.state() & (state::MAIN | state::IN_RING) != 0 {
+            return;
+        }
+        if self.queues.ring.len() > 16 && self.small_is_over(self.chunks_in(pages, class), SHARE_MAX) {
+            self.promote_oldest(pages, class);
+        }
+        if self.queues.ring.push(arena, pool, reference) {
+            chunk.update_state(|bits| bits | state::IN_RING);
+        }
+    }
+
+    /// Picks up to `wanted` victims of this class.
+    pub(crate) fn pick(
+        &mut self,
+        around: &Surroundings<'_>,
+        class: ClassId,
+        wanted: usize,
+        victims: &mut Vec<Victim>,
+    ) -> Pick {
+        let chunks = self.chunks_in(around.pages, class);
+        let mut barren = 0;
+        for _ in 0..EXAMINED_MAX {
+            if victims.len() >= wanted {
+                break;
+            }
+            let main_is_empty = barren >= chunks;
+            if self.queues.ring.len() > 0 && (main_is_empty || self.small_is_over(chunks, self.queues.share)) {
+                self.examine_small(around, class, victims);
+            } else if main_is_empty {
+                return if victims.is_empty() { Pick::Barren } else { Pick::Progress };
+            } else if self.examine_main(around, victims) {
+                barren = 0;
+            } else {
+                barren += 1;
+            }
+        }
+        self.adapt();
+        Pick::Progress
+    }
+
+    /// Chunks of the class, formatted or not.
+    fn chunks_in(&self, pages: &Pages, class: ClassId) -> u32 {
+        self.pages * u32::try_from(pages.chunks_per_page(class)).expect("pages hold fewer than 2^32 chunks")
+    }
+
+    fn small_is_over(&self, chunks: u32, share: u32) -> bool {
+        self.queues.ring.len() * 1024
+            > usize::try_from(chunks).expect("32 bits fit") * usize::try_from(share).expect("32 bits fit")
+    }
+
+    /// Takes the oldest valid entry out of the ring.
+    fn pop_small<'p>(&mut self, pages: &'p Pages, class: ClassId) -> Option<(Ref, Chunk<'p>)> {
+        let reference = self.queues.ring.pop()?;
+        if !pages.is_chunk_of(reference, class) {
+            return None;
+        }
+        let chunk = pages.chunk(reference);
+        let bits = chunk.update_state(|bits| bits & !state::IN_RING);
+        let is_valid = bits & state::IN_RING != 0 && bits & state::MAIN == 0 && chunk.is_item();
+        is_valid.then_some((reference, chunk))
+    }
+
+    fn promote_oldest(&mut self, pages: &Pages, class: ClassId) {
+        if let Some((_, chunk)) = self.pop_small(pages, class) {
+            chunk.update_state(|bits| bits | state::MAIN);
+        }
+    }
+
+    fn examine_small(&mut self, around: &Surroundings<'_>, class: ClassId, victims: &mut Vec<Victim>) {
+        let Some((reference, chunk)) = self.pop_small(around.pages, class) else { return };
+        let dead = around.is_dead(self, chunk);
+        if !dead && (chunk.state() & state::FREQUENCY != 0 || is_pinned(chunk)) {
+            self.queues.promoted += 1;
+            chunk.update_state(|bits| bits | state::MAIN);
+            return;
+        }
+        self.queues.dropped += 1;
+        let hash = around.index.hash(chunk.key(self));
+        victims.push(Victim { reference, hash, dead, from_small: true });
+    }
+
+    /// Moves the hand over one chunk; true when it met an item of the main queue.
+    fn examine_main(&mut self, around: &Surroundings<'_>, victims: &mut Vec<Victim>) -> bool {
+        let Some(reference) = self.advance_hand(around.pages) else { return false };
+        let chunk = around.pages.chunk(reference);
+        if !chunk.is_item() {
+            return false;
+        }
+        let bits = chunk.state();
+        let dead = around.is_dead(self, chunk);
+        if !dead && bits & state::MAIN == 0 && bits & state::IN_RING != 0 {
+            return false;
+        }
+        if !dead && (bits & state::FREQUENCY != 0 || bits & state::MAIN == 0 || is_pinned(chunk)) {
+            chunk.update_state(|bits| cooled(bits) | state::MAIN);
+            return true;
+        }
+        let hash = around.index.hash(chunk.key(self));
+        victims.push(Victim { reference, hash, dead, from_small: false });
+        true
+    }
+
+    /// The chunk under the hand; the hand then stands on the next one, in page order, round and round.
+    fn advance_hand(&mut self, pages: &Pages) -> Option<Ref> {
+        let page = self.queues.hand.or(self.first_page())?;
+        let entry = pages.entry(page);
+        let chunk = self.queues.hand_chunk;
+        self.queues.passed += 1;
+        if chunk >= entry.formatted.load(Ordering::Relaxed) {
+            self.queues.hand = self.page_after(pages, page);
+            self.queues.hand_chunk = 0;
+            return None;
+        }
+        self.queues.hand = Some(page);
+        self.queues.hand_chunk = chunk + 1;
+        let class = entry.class().expect("a page in a class's list is of the class");
+        Some(pages.reference(page, class, chunk))
+    }
+
+    /// Lets the small queue's share follow what the ghost says: many of those it dropped come back, so it was
+    /// too short; nearly none, so it may give room to main.
+    fn adapt(&mut self) {
+        let queues = &mut self.queues;
+        if queues.dropped < ADAPT_WINDOW {
+            return;
+        }
+        if queues.ghost_hits * 4 > queues.dropped {
+            queues.share = (queues.share + SHARE_STEP).min(SHARE_MAX);
+        } else if queues.ghost_hits * 16 < queues.dropped {
+            queues.share = (queues.share - SHARE_STEP.min(queues.share)).max(SHARE_MIN);
+        }
+        (queues.promoted, queues.dropped, queues.ghost_hits) = (0, 0, 0);
+    }
+}
+
+/// A large item somebody is reading gives no memory back when evicted: better spared.
+fn is_pinned(chunk: Chunk<'_>) -> bool {
+    chunk.is_large() && chunk.pins() > 1
+}
+
+/// The state with its frequency one lower, at least 0.
+fn cooled(bits: u8) -> u8 {
+    if bits & state::FREQUENCY == 0 { bits } else { bits - state::FREQUENCY_ONE }
+}

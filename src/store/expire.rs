@@ -1,0 +1,147 @@
+//! The sweep: memory of expired and flushed items is found page by page in memory order, so that it is there
+//! before anything alive has to be evicted for it.
+//!
+//! A page whose earliest expiry lies ahead is skipped. Items are picked under the class's lock and removed under
+//! their stripe's, like victims of an eviction.
+
+use super::evict::Victim;
+use super::item::{Chunk, state};
+use super::reserve::Local;
+use super::slab::classes::ClassId;
+use super::slab::page::{NEVER, PageId};
+use super::{ClassLock, Store};
+use crate::sync::Ordering;
+use crate::time::{Expiry, Seconds};
+
+/// Chunks looked at in one step: about twenty microseconds of them.
+const CHUNKS_A_STEP: u32 = 256;
+/// Pages passed over in one step, when none is due.
+const PAGES_A_STEP: u32 = 1024;
+/// Stripes whose flush is ended in one step.
+const STRIPES_A_STEP: usize = 256;
+
+/// Where the sweep is. Guarded by the mover's lock: background work is done by one thread at a time.
+#[derive(Debug, Default)]
+pub(super) struct Sweep {
+    page: u32,
+    chunk: u32,
+    /// The earliest deadline left behind in the page so far.
+    earliest: u32,
+    /// The pass began while something was flushed: it looks into every page, and ends these marks.
+    flush_marks: Option<Vec<(usize, u32)>>,
+    /// The last second a pass was begun in.
+    begun: Option<Seconds>,
+}
+
+impl Store {
+    /// One step of the sweep; true while the pass goes on.
+    pub(super) fn sweep_step(&self, sweep: &mut Sweep, local: &mut Local, now: Seconds) -> bool {
+        if sweep.page == 0 && sweep.chunk == 0 {
+            if sweep.begun == Some(now) && !self.index.any_flushed() {
+                return false;
+            }
+            self.begin_pass(sweep, now);
+        }
+        for _ in 0..PAGES_A_STEP {
+            if PageId(sweep.page).index() >= self.pool.pages_used() {
+                return self.end_pass(sweep);
+            }
+            if self.is_due(sweep, now) {
+                self.sweep_chunks(sweep, local, now);
+                return true;
+            }
+            (sweep.page, sweep.chunk) = (sweep.page + 1, 0);
+        }
+        true
+    }
+
+    fn begin_pass(&self, sweep: &mut Sweep, now: Seconds) {
+        sweep.begun = Some(now);
+        sweep.flush_marks = self.index.any_flushed().then(|| {
+            (0..self.index.stripe_count()).filter_map(|stripe| Some((stripe, self.index.flush_mark(stripe)?))).collect()
+        });
+    }
+
+    /// Ends what the pass was for; true while marks are left.
+    fn end_pass(&self, sweep: &mut Sweep) -> bool {
+        if let Some(marks) = &mut sweep.flush_marks {
+            let rest = marks.len().saturating_sub(STRIPES_A_STEP);
+            for (stripe, mark) in marks.drain(rest..) {
+                self.index.end_flush(stripe, mark);
+            }
+            if !marks.is_empty() {
+                return true;
+            }
+        }
+        sweep.flush_marks = None;
+        (sweep.page, sweep.chunk) = (0, 0);
+        false
+    }
+
+    fn is_due(&self, sweep: &Sweep, now: Seconds) -> bool {
+        let entry = self.pages.entry(PageId(sweep.page));
+        let begun = sweep.chunk > 0;
+        entry.class().is_some() && (begun || sweep.flush_marks.is_some() || entry.earliest_expiry() <= now.0)
+    }
+
+    /// Looks at some chunks of the page in turn and removes the dead among them.
+    fn sweep_chunks(&self, sweep: &mut Sweep, local: &mut Local, now: Seconds) {
+        let page = PageId(sweep.page);
+        let entry = self.pages.entry(page);
+        let Some(class) = entry.class() else {
+            (sweep.page, sweep.chunk) = (sweep.page + 1, 0);
+            return;
+        };
+        if sweep.chunk == 0 {
+            entry.begin_sweep();
+            sweep.earliest = NEVER;
+        }
+        let mut dead = Vec::new();
+        let done = self.look_at_chunks(sweep, class, now, &mut dead);
+        local.counters.sweep_items_checked.add(u64::from(CHUNKS_A_STEP));
+        for victim in dead {
+            if self.evict(local, victim, now) {
+                local.counters.sweep_reclaimed.bump();
+            }
+        }
+        if done {
+            entry.lower_expiry(sweep.earliest);
+            (sweep.page, sweep.chunk) = (sweep.page + 1, 0);
+        }
+    }
+
+    /// Picks dead items under the class's lock; true at the page's end.
+    fn look_at_chunks(&self, sweep: &mut Sweep, class: ClassId, now: Seconds, dead: &mut Vec<Victim>) -> bool {
+        let guard = self.classes[class.index()].lock();
+        let page = PageId(sweep.page);
+        let entry = self.pages.entry(page);
+        if entry.class() != Some(class) {
+            return true;
+        }
+        let end = entry.formatted.load(Ordering::Acquire);
+        let until = end.min(sweep.chunk + CHUNKS_A_STEP);
+        for number in sweep.chunk..until {
+            let reference = self.pages.reference(page, class, number);
+            let chunk = self.pages.chunk(reference);
+            if !chunk.is_item() {
+                continue;
+            }
+            if self.looks_dead(&guard, chunk, now) {
+                let hash = self.index.hash(chunk.key(&*guard));
+                dead.push(Victim { reference, hash, dead: true, from_small: false });
+            } else if chunk.state() & state::HAS_EXPTIME != 0
+                && let Expiry::At(deadline) = chunk.expiry()
+            {
+                sweep.earliest = sweep.earliest.min(deadline.0);
+            }
+        }
+        sweep.chunk = until;
+        until == end
+    }
+
+    /// Whether an item's time is over, as far as can be seen without its stripe's lock.
+    pub(super) fn looks_dead(&self, guard: &ClassLock<'_>, chunk: Chunk<'_>, now: Seconds) -> bool {
+        chunk.expiry().has_passed(now)
+            || self.index.any_flushed() && self.index.is_flushed(self.index.hash(chunk.key(&**guard)), chunk.cas())
+    }
+}

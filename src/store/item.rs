@@ -1,0 +1,589 @@
+//! What the bytes of a chunk mean: header, optional fields, key, value; large heads and their parts.
+//!
+//! The picture is `LAYOUT.md` beside this file. Which chunk is free, and who may look at which, is decided
+//! elsewhere: the methods here ask for a witness of the right to look ([`Guard`], [`StripeGuard`]).
+
+#![expect(unsafe_code, reason = "items are bytes in mapped memory; every access to them stands in this file")]
+
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use super::large::{Incoming, Pinned};
+use crate::sync::{AtomicU8, AtomicU16, AtomicU32, Ordering};
+use crate::time::{Expiry, Seconds};
+
+/// The name of a chunk: its offset in the arena in granules. 0 is never a chunk: the superblock lies there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Ref(pub(super) u32);
+
+impl Ref {
+    /// No chunk.
+    pub(super) const NONE: Self = Self(0);
+
+    /// Whether this names a chunk.
+    #[inline]
+    pub(super) fn is_some(self) -> bool {
+        self.0 != 0
+    }
+}
+
+/// Bytes of the header every chunk begins with.
+pub(super) const HEADER_BYTES: usize = 10;
+/// Bytes of the exptime, when present.
+pub(super) const EXPTIME_BYTES: usize = 4;
+/// Bytes of the client flags, when present.
+pub(super) const FLAGS_BYTES: usize = 4;
+/// Bytes before the key of a large item's head: the header with both optional fields always present, then
+/// total length, pins and the next part.
+pub(super) const LARGE_HEAD_BYTES: usize = 32;
+/// Bytes before the value bytes of a part of a large item.
+pub(super) const PART_HEADER_BYTES: usize = 24;
+
+const KEY_LEN_AT: usize = 0;
+const STATE_AT: usize = 1;
+const VALUE_LEN_AT: usize = 2;
+const CAS_AT: usize = 4;
+const ACCESS_AT: usize = 8;
+const LARGE_TOTAL_AT: usize = 20;
+const LARGE_PINS_AT: usize = 24;
+const LARGE_NEXT_AT: usize = 28;
+const PART_NEXT_AT: usize = 4;
+const PART_HEAD_AT: usize = 8;
+const PART_HASH_AT: usize = 16;
+
+const _: () = assert!(ACCESS_AT + 2 == HEADER_BYTES, "the header is exactly ten bytes");
+const _: () = assert!(LARGE_NEXT_AT + 4 == LARGE_HEAD_BYTES);
+const _: () = assert!(PART_HASH_AT + 8 == PART_HEADER_BYTES);
+const _: () = assert!(HEADER_BYTES + EXPTIME_BYTES + FLAGS_BYTES <= LARGE_TOTAL_AT);
+
+/// Key length of a chunk that holds a part of a large item.
+pub(super) const PART: u8 = 254;
+
+/// Value length that says: large, the length stands in the head.
+const LARGE: u16 = 0x3fff;
+const VALUE_LEN_BITS: u16 = 0x3fff;
+/// Set while a value is written over in place: a restart drops such an item.
+const REWRITING: u16 = 1 << 15;
+
+/// Longest value that is not large.
+pub(super) const SMALL_VALUE_BYTES_MAX: usize = LARGE as usize - 1;
+
+/// The state byte's bits.
+pub(super) mod state {
+    /// In the main queue; clear: in the small one.
+    pub(crate) const MAIN: u8 = 1;
+    /// Lowest bit of the two-bit frequency.
+    pub(crate) const FREQUENCY_ONE: u8 = 1 << 1;
+    /// The frequency's bits.
+    pub(crate) const FREQUENCY: u8 = 3 << 1;
+    /// An exptime follows the header.
+    pub(crate) const HAS_EXPTIME: u8 = 1 << 3;
+    /// Client flags follow the header (and the exptime).
+    pub(crate) const HAS_FLAGS: u8 = 1 << 4;
+    /// Fetched since it was stored.
+    pub(crate) const FETCHED: u8 = 1 << 5;
+    /// The class's ring has an entry for this chunk. Belongs to the chunk: it outlives the item.
+    pub(crate) const IN_RING: u8 = 1 << 6;
+}
+
+/// A witness that the chunk's key may be read: the lock of the item's stripe or of the chunk's class is held.
+pub(super) trait Guard {}
+
+/// A witness that the item's value may be read and written: the lock of its stripe is held.
+pub(super) trait StripeGuard: Guard {}
+
+/// One chunk of an opened page.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chunk<'a> {
+    start: NonNull<u8>,
+    #[cfg(debug_assertions)]
+    bytes: usize,
+    _arena: PhantomData<&'a AtomicU8>,
+}
+
+/// What a new item's header says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NewItem<'k> {
+    pub(super) key: &'k [u8],
+    pub(super) value_len: usize,
+    pub(super) client_flags: u32,
+    pub(super) expiry: Expiry,
+    pub(super) access: Seconds,
+    /// Starts in the main queue: the ghost knew it.
+    pub(super) main: bool,
+}
+
+impl NewItem<'_> {
+    /// The key's length as the header has it.
+    pub(super) fn key_len(&self) -> u8 {
+        u8::try_from(self.key.len()).expect("keys are at most 250 bytes")
+    }
+
+    /// Room of the whole item in bytes when it is stored in one chunk.
+    pub(super) fn bytes(&self) -> usize {
+        small_item_bytes(self.key.len(), self.client_flags, self.expiry, self.value_len)
+    }
+}
+
+/// Room of an item stored in one chunk, in bytes.
+pub(super) fn small_item_bytes(key_len: usize, client_flags: u32, expiry: Expiry, value_len: usize) -> usize {
+    HEADER_BYTES + optional_bytes(state_of(client_flags, expiry)) + key_len + value_len
+}
+
+fn optional_bytes(bits: u8) -> usize {
+    usize::from(bits & state::HAS_EXPTIME != 0) * EXPTIME_BYTES
+        + usize::from(bits & state::HAS_FLAGS != 0) * FLAGS_BYTES
+}
+
+/// The optional fields' bits for these values: a flag of 0 and an expiry of never cost nothing.
+pub(super) fn state_of(client_flags: u32, expiry: Expiry) -> u8 {
+    let exptime = if expiry == Expiry::Never { 0 } else { state::HAS_EXPTIME };
+    exptime | if client_flags == 0 { 0 } else { state::HAS_FLAGS }
+}
+
+/// The low sixteen bits of a second: what an item remembers of its last access.
+#[expect(clippy::cast_possible_truncation, reason = "the header keeps the low bits")]
+pub(super) fn access_of(now: Seconds) -> u16 {
+    now.0 as u16
+}
+
+impl<'a> Chunk<'a> {
+    /// The chunk of `bytes` at `start`.
+    ///
+    /// # Safety
+    /// `[start, start + bytes)` lies in an opened page for `'a`, `start` is aligned to 8, and `bytes` is at
+    /// least 16.
+    pub(super) unsafe fn new(start: NonNull<u8>, bytes: usize) -> Self {
+        debug_assert!(start.as_ptr().addr().is_multiple_of(8) && bytes >= 16);
+        #[cfg(not(debug_assertions))]
+        let _ = bytes;
+        Self {
+            start,
+            #[cfg(debug_assertions)]
+            bytes,
+            _arena: PhantomData,
+        }
+    }
+
+    #[inline]
+    fn at(self, offset: usize) -> *mut u8 {
+        #[cfg(debug_assertions)]
+        assert!(offset <= self.bytes, "the offset lies in the chunk");
+        // SAFETY: callers pass offsets within the chunk, which is in one opened page (`new`).
+        unsafe { self.start.as_ptr().add(offset) }
+    }
+
+    #[inline]
+    fn u8_at(self, offset: usize) -> &'a AtomicU8 {
+        // SAFETY: in the opened page; this byte is only ever accessed as this atomic while it is a header.
+        unsafe { AtomicU8::from_ptr(self.at(offset)) }
+    }
+
+    #[inline]
+    #[expect(clippy::cast_ptr_alignment, reason = "chunks are aligned to 8 and the header's offsets to 2")]
+    fn u16_at(self, offset: usize) -> &'a AtomicU16 {
+        // SAFETY: as `u8_at`; chunks are aligned to 8 and callers' offsets are even.
+        unsafe { AtomicU16::from_ptr(self.at(offset).cast()) }
+    }
+
+    #[inline]
+    #[expect(clippy::cast_ptr_alignment, reason = "chunks are aligned to 8 and the offsets to 4")]
+    fn u32_at(self, offset: usize) -> &'a AtomicU32 {
+        // SAFETY: as `u8_at`; chunks are aligned to 8 and callers' offsets are multiples of 4.
+        unsafe { AtomicU32::from_ptr(self.at(offset).cast()) }
+    }
+
+    /// A 32-bit field at an even offset, as two halves: not torn for the stripe's holder, a hint for others.
+    fn load_halves(self, offset: usize) -> u32 {
+        let low = u32::from(self.u16_at(offset).load(Ordering::Relaxed));
+        low | u32::from(self.u16_at(offset + 2).load(Ordering::Relaxed)) << 16
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the halves")]
+    fn store_halves(self, offset: usize, value: u32) {
+        self.u16_at(offset).store(value as u16, Ordering::Relaxed);
+        self.u16_at(offset + 2).store((value >> 16) as u16, Ordering::Relaxed);
+    }
+
+    // --- the header -----------------------------------------------------------------------------------------
+
+    /// Zeroes the header of a chunk that nobody has seen yet.
+    pub(super) fn format(self) {
+        self.u8_at(KEY_LEN_AT).store(0, Ordering::Relaxed);
+        self.u8_at(STATE_AT).store(0, Ordering::Relaxed);
+        self.u16_at(VALUE_LEN_AT).store(0, Ordering::Relaxed);
+        self.u32_at(CAS_AT).store(0, Ordering::Relaxed);
+        self.u16_at(ACCESS_AT).store(0, Ordering::Relaxed);
+    }
+
+    /// 0: not live; [`PART`]; else the key's length. Acquire: pairs with `publish`, so that the key is there.
+    #[inline]
+    pub(super) fn key_len(self) -> u8 {
+        self.u8_at(KEY_LEN_AT).load(Ordering::Acquire)
+    }
+
+    /// Whether the chunk holds a committed item (a small one or a large head).
+    #[inline]
+    pub(super) fn is_item(self) -> bool {
+        !matches!(self.key_len(), 0 | PART)
+    }
+
+    /// Makes the item visible to whoever finds the chunk. Release: pairs with `key_len`.
+    pub(super) fn publish(self, key_len: u8) {
+        self.u8_at(KEY_LEN_AT).store(key_len, Ordering::Release);
+    }
+
+    /// Ends the item: from now on the chunk is nobody's but the caller's, who hands it in.
+    pub(super) fn retire(self) {
+        self.u8_at(KEY_LEN_AT).store(0, Ordering::Release);
+    }
+
+    /// The state byte.
+    #[inline]
+    pub(super) fn state(self) -> u8 {
+        // Relaxed: the bits are policy hints, or guarded by the stripe's lock; nothing is ordered by them.
+        self.u8_at(STATE_AT).load(Ordering::Relaxed)
+    }
+
+    /// Replaces the state by `change` of it, atomically: the hand and commands both write it. Returns the old one.
+    #[inline]
+    pub(super) fn update_state(self, change: impl Fn(u8) -> u8) -> u8 {
+        let byte = self.u8_at(STATE_AT);
+        let mut old = byte.load(Ordering::Relaxed);
+        loop {
+            // Relaxed: see `state`.
+            match byte.compare_exchange_weak(old, change(old), Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return old,
+                Err(now) => old = now,
+            }
+        }
+    }
+
+    /// Whether the item stands in the main queue.
+    pub(super) fn is_main(self) -> bool {
+        self.state() & state::MAIN != 0
+    }
+
+    /// Puts the item into the main queue.
+    pub(super) fn set_main(self) {
+        self.update_state(|bits| bits | state::MAIN);
+    }
+
+    /// The stripe's counter when the item was last written.
+    #[inline]
+    pub(super) fn cas(self) -> u32 {
+        self.u32_at(CAS_AT).load(Ordering::Relaxed)
+    }
+
+    /// Sets the item's version.
+    #[inline]
+    pub(super) fn set_cas(self, cas: u32) {
+        self.u32_at(CAS_AT).store(cas, Ordering::Relaxed);
+    }
+
+    /// Low bits of the second of the last access.
+    #[inline]
+    pub(super) fn access(self) -> u16 {
+        self.u16_at(ACCESS_AT).load(Ordering::Relaxed)
+    }
+
+    /// Notes a hit: frequency up to 3, fetched, the access second. Writes nothing when nothing changes.
+    #[inline]
+    pub(super) fn note_hit(self, now: Seconds) {
+        let old = self.state();
+        if old & state::FREQUENCY != state::FREQUENCY || old & state::FETCHED == 0 {
+            self.update_state(|bits| raised(bits) | state::FETCHED);
+        }
+        let access = access_of(now);
+        if self.access() != access {
+            self.u16_at(ACCESS_AT).store(access, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the value lies in a chain of parts.
+    #[inline]
+    pub(super) fn is_large(self) -> bool {
+        self.u16_at(VALUE_LEN_AT).load(Ordering::Relaxed) & VALUE_LEN_BITS == LARGE
+    }
+
+    /// Length of the whole value in bytes.
+    #[inline]
+    pub(super) fn value_len(self) -> usize {
+        let len = self.u16_at(VALUE_LEN_AT).load(Ordering::Relaxed) & VALUE_LEN_BITS;
+        if len == LARGE { self.large_total() } else { usize::from(len) }
+    }
+
+    /// The expiry. Exact for the stripe's holder, a hint for others.
+    #[inline]
+    pub(super) fn expiry(self) -> Expiry {
+        if self.state() & state::HAS_EXPTIME == 0 {
+            return Expiry::Never;
+        }
+        match self.load_halves(HEADER_BYTES) {
+            0 => Expiry::Never,
+            seconds => Expiry::At(Seconds(seconds)),
+        }
+    }
+
+    /// Changes the expiry of an item that has the field.
+    pub(super) fn set_expiry(self, expiry: Expiry) {
+        debug_assert!(self.state() & state::HAS_EXPTIME != 0, "there is a field to write");
+        self.store_halves(HEADER_BYTES, expiry_word(expiry));
+    }
+
+    /// The client's opaque number.
+    #[inline]
+    pub(super) fn client_flags(self) -> u32 {
+        let bits = self.state();
+        if bits & state::HAS_FLAGS == 0 {
+            return 0;
+        }
+        self.load_halves(HEADER_BYTES + usize::from(bits & state::HAS_EXPTIME != 0) * EXPTIME_BYTES)
+    }
+
+    fn set_client_flags(self, bits: u8, client_flags: u32) {
+        self.store_halves(HEADER_BYTES + usize::from(bits & state::HAS_EXPTIME != 0) * EXPTIME_BYTES, client_flags);
+    }
+
+    #[inline]
+    fn key_at(self) -> usize {
+        if self.is_large() { LARGE_HEAD_BYTES } else { HEADER_BYTES + optional_bytes(self.state()) }
+    }
+
+    /// Bytes of the item: header, optional fields, key and value; of a large one without its parts' headers.
+    pub(super) fn item_bytes(self) -> u64 {
+        let bytes = self.key_at() + usize::from(self.key_len()) + self.value_len();
+        u64::try_from(bytes).expect("64 bits hold a usize")
+    }
+
+    // --- key and value --------------------------------------------------------------------------------------
+
+    /// The key of a live item.
+    #[inline]
+    pub(super) fn key<'g, G: Guard>(self, _guard: &'g G) -> &'g [u8] {
+        let len = usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Acquire));
+        // SAFETY: a live item's key bytes do not change or move while the stripe's or the class's lock is
+        // held (LAYOUT.md, "Who may look"): the guard's borrow ends before the lock is released.
+        unsafe { std::slice::from_raw_parts(self.at(self.key_at()), len) }
+    }
+
+    /// The value of a live item that is not large.
+    #[inline]
+    pub(super) fn value<'g, G: StripeGuard>(self, _guard: &'g G) -> &'g [u8] {
+        let offset = self.key_at() + usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Relaxed));
+        // SAFETY: only the stripe's holder writes a live value, through a mutable borrow of the same guard.
+        unsafe { std::slice::from_raw_parts(self.at(offset), self.value_len()) }
+    }
+
+    /// Writes a value of any length that fits over a live, small item's; header fields included.
+    pub(super) fn overwrite<G: StripeGuard>(self, _guard: &mut G, parts: &[&[u8]], cas: u32, new: &NewItem<'_>) {
+        let bits = state_of(new.client_flags, new.expiry);
+        let key_len = usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Relaxed));
+        let offset = HEADER_BYTES + optional_bytes(bits) + key_len;
+        let len = small_len(new.value_len);
+        self.u16_at(VALUE_LEN_AT).store(len | REWRITING, Ordering::Release);
+        self.write_parts(offset, parts);
+        if bits & state::HAS_EXPTIME != 0 {
+            self.set_expiry(new.expiry);
+        }
+        if bits & state::HAS_FLAGS != 0 {
+            self.set_client_flags(bits, new.client_flags);
+        }
+        self.set_cas(cas);
+        self.u16_at(ACCESS_AT).store(access_of(new.access), Ordering::Relaxed);
+        self.u16_at(VALUE_LEN_AT).store(len, Ordering::Release);
+        // A write is an access like another, but the new value has not been fetched.
+        self.update_state(|old| raised(old) & !state::FETCHED);
+    }
+
+    /// Fills a chunk that is the caller's alone: header, key and value. `publish` makes it an item.
+    pub(super) fn fill(self, new: &NewItem<'_>, parts: &[&[u8]]) {
+        let bits = state_of(new.client_flags, new.expiry);
+        self.fill_header(new, bits, small_len(new.value_len));
+        let key_at = HEADER_BYTES + optional_bytes(bits);
+        self.write_parts(key_at, &[new.key]);
+        self.write_parts(key_at + new.key.len(), parts);
+    }
+
+    fn fill_header(self, new: &NewItem<'_>, optional: u8, value_len: u16) {
+        let main = if new.main { state::MAIN } else { 0 };
+        // The ring's bit belongs to the chunk, and the hand may clear it at any time: hence the exchange.
+        self.update_state(|old| (old & state::IN_RING) | optional | main);
+        self.u16_at(VALUE_LEN_AT).store(value_len, Ordering::Relaxed);
+        self.u16_at(ACCESS_AT).store(access_of(new.access), Ordering::Relaxed);
+        if optional & state::HAS_EXPTIME != 0 {
+            self.set_expiry(new.expiry);
+        }
+        if optional & state::HAS_FLAGS != 0 {
+            self.set_client_flags(optional, new.client_flags);
+        }
+    }
+
+    fn write_parts(self, offset: usize, parts: &[&[u8]]) {
+        let mut at = offset;
+        for part in parts {
+            let target = self.at(at);
+            at += part.len();
+            #[cfg(debug_assertions)]
+            assert!(at <= self.bytes, "the item fits its chunk");
+            // SAFETY: the chunk's class was chosen for this length; the bytes are the caller's alone (its own
+            // chunk, or a live value under the stripe's lock), and the source lies outside the arena or in
+            // another chunk.
+            unsafe { std::ptr::copy_nonoverlapping(part.as_ptr(), target, part.len()) };
+        }
+    }
+
+    /// Copies a live small item whole into a chunk that is the caller's alone; not published.
+    pub(super) fn copy_to<G: StripeGuard>(self, guard: &G, target: Chunk<'_>) {
+        let bits = self.state();
+        target.update_state(|old| (old & state::IN_RING) | (bits & !state::IN_RING));
+        target.u16_at(VALUE_LEN_AT).store(self.u16_at(VALUE_LEN_AT).load(Ordering::Relaxed), Ordering::Relaxed);
+        target.set_cas(self.cas());
+        target.u16_at(ACCESS_AT).store(self.access(), Ordering::Relaxed);
+        if bits & state::HAS_EXPTIME != 0 {
+            target.set_expiry(self.expiry());
+        }
+        if bits & state::HAS_FLAGS != 0 {
+            target.set_client_flags(bits, self.client_flags());
+        }
+        target.write_parts(self.key_at(), &[self.key(guard), self.value(guard)]);
+    }
+
+    // --- free chunks ----------------------------------------------------------------------------------------
+
+    /// The next chunk of the page's free list; only while free, under the class's lock.
+    pub(super) fn free_next(self) -> Ref {
+        Ref(self.u32_at(CAS_AT).load(Ordering::Relaxed))
+    }
+
+    /// Links a free chunk into its page's list.
+    pub(super) fn set_free_next(self, next: Ref) {
+        self.u32_at(CAS_AT).store(next.0, Ordering::Relaxed);
+    }
+}
+
+/// The state with its frequency one higher, at most 3.
+fn raised(bits: u8) -> u8 {
+    if bits & state::FREQUENCY == state::FREQUENCY { bits } else { bits + state::FREQUENCY_ONE }
+}
+
+fn small_len(len: usize) -> u16 {
+    debug_assert!(len <= SMALL_VALUE_BYTES_MAX);
+    #[expect(clippy::cast_possible_truncation, reason = "callers send longer values to chains")]
+    let len = len as u16;
+    len
+}
+
+fn expiry_word(expiry: Expiry) -> u32 {
+    match expiry {
+        Expiry::Never => 0,
+        Expiry::At(seconds) => seconds.0,
+    }
+}
+
+// --- large items ----------------------------------------------------------------------------------------------
+
+impl<'a> Chunk<'a> {
+    /// Fills the head of a large item, whose chunk is the caller's alone: one pin, no parts, no value yet.
+    pub(super) fn fill_large_head(self, new: &NewItem<'_>) {
+        let total = u32::try_from(new.value_len).expect("-I is at most a gigabyte");
+        self.fill_header(new, state::HAS_EXPTIME | state::HAS_FLAGS, LARGE);
+        self.u32_at(LARGE_TOTAL_AT).store(total, Ordering::Relaxed);
+        self.u32_at(LARGE_PINS_AT).store(1, Ordering::Relaxed);
+        self.u32_at(LARGE_NEXT_AT).store(0, Ordering::Relaxed);
+        self.write_parts(LARGE_HEAD_BYTES, &[new.key]);
+    }
+
+    fn large_total(self) -> usize {
+        usize::try_from(self.u32_at(LARGE_TOTAL_AT).load(Ordering::Relaxed)).expect("32 bits fit")
+    }
+
+    /// Adds a reader's pin; only under the stripe's lock of a linked item, whose own pin keeps the count above 0.
+    pub(super) fn pin(self) {
+        let before = self.u32_at(LARGE_PINS_AT).fetch_add(1, Ordering::Relaxed);
+        debug_assert!(before > 0, "the index holds a pin");
+    }
+
+    /// Takes a pin back; true for the last one, who frees the chain. AcqRel: what other pin holders read or
+    /// wrote happens before the chunks are used again.
+    #[must_use]
+    pub(super) fn unpin(self) -> bool {
+        let before = self.u32_at(LARGE_PINS_AT).fetch_sub(1, Ordering::AcqRel);
+        debug_assert!(before > 0, "every pin is taken back once");
+        before == 1
+    }
+
+    /// How many pins the item has, the index's among them.
+    pub(super) fn pins(self) -> u32 {
+        // Acquire: pairs with `unpin`, for the page mover, which goes on where no reader is left.
+        self.u32_at(LARGE_PINS_AT).load(Ordering::Acquire)
+    }
+
+    /// Where the value begins in a large head.
+    pub(super) fn large_value_at(key_len: usize) -> usize {
+        LARGE_HEAD_BYTES + key_len
+    }
+
+    /// The part behind this one (or behind the head).
+    pub(super) fn next_part(self, is_head: bool) -> Ref {
+        let at = if is_head { LARGE_NEXT_AT } else { PART_NEXT_AT };
+        Ref(self.u32_at(at).load(Ordering::Relaxed))
+    }
+
+    /// Links a part behind this one (or behind the head).
+    pub(super) fn set_next_part(self, is_head: bool, next: Ref) {
+        let at = if is_head { LARGE_NEXT_AT } else { PART_NEXT_AT };
+        self.u32_at(at).store(next.0, Ordering::Relaxed);
+    }
+
+    /// Turns a chunk that is the caller's alone into an empty part of the item at `head`.
+    pub(super) fn fill_part_header(self, head: Ref, hash: u64) {
+        self.update_state(|old| old & state::IN_RING);
+        self.set_next_part(false, Ref::NONE);
+        self.u16_at(VALUE_LEN_AT).store(0, Ordering::Relaxed);
+        self.u32_at(PART_HEAD_AT).store(head.0, Ordering::Relaxed);
+        #[expect(clippy::cast_possible_truncation, reason = "the halves")]
+        self.u32_at(PART_HASH_AT).store(hash as u32, Ordering::Relaxed);
+        #[expect(clippy::cast_possible_truncation, reason = "the halves")]
+        self.u32_at(PART_HASH_AT + 4).store((hash >> 32) as u32, Ordering::Relaxed);
+        self.u8_at(KEY_LEN_AT).store(PART, Ordering::Release);
+    }
+
+    /// The head of a part, and its key's hash: who reads it under the class's lock sees a pair that belonged
+    /// together when the part was made; whether it still does is for the stripe's holder to find out.
+    pub(super) fn part_owner(self) -> (Ref, u64) {
+        let low = u64::from(self.u32_at(PART_HASH_AT).load(Ordering::Relaxed));
+        let high = u64::from(self.u32_at(PART_HASH_AT + 4).load(Ordering::Relaxed));
+        (Ref(self.u32_at(PART_HEAD_AT).load(Ordering::Relaxed)), high << 32 | low)
+    }
+
+    /// Value bytes of a large item's chunk: `len` of them from byte `from` of the chunk on. The pin is the
+    /// witness: pinned bytes do not change.
+    pub(super) fn pinned_bytes<'p>(self, _pin: &'p Pinned, from: usize, len: usize) -> &'p [u8] {
+        #[cfg(debug_assertions)]
+        assert!(from + len <= self.bytes, "the value bytes lie in the chunk");
+        // SAFETY: the range lies in the chunk and was filled before the commit; while the pin is held nobody
+        // frees or writes it.
+        unsafe { std::slice::from_raw_parts(self.at(from), len) }
+    }
+
+    /// Room for value bytes of an arriving item: `len` bytes from byte `from` of the chunk on.
+    pub(super) fn incoming_room<'i>(self, _owner: &'i mut Incoming, from: usize, len: usize) -> &'i mut [u8] {
+        #[cfg(debug_assertions)]
+        assert!(from + len <= self.bytes, "the room lies in the chunk");
+        // SAFETY: the range lies in the chunk, and until the commit the chunk belongs to the one `Incoming`,
+        // which is borrowed mutably for as long as the room is.
+        unsafe { std::slice::from_raw_parts_mut(self.at(from), len) }
+    }
+
+    /// Copies a part whole, its header fields included, into a chunk that is the caller's alone.
+    pub(super) fn copy_part_to(self, target: Chunk<'_>, bytes: usize) {
+        let (head, hash) = self.part_owner();
+        target.fill_part_header(head, hash);
+        target.set_next_part(false, self.next_part(false));
+        // SAFETY: both chunks are of `bytes` or more; the source is kept by its item's pin, which the caller
+        // holds under the stripe's lock, and the target is the caller's alone.
+        let source = unsafe { std::slice::from_raw_parts(self.at(PART_HEADER_BYTES), bytes - PART_HEADER_BYTES) };
+        target.write_parts(PART_HEADER_BYTES, &[source]);
+    }
+}

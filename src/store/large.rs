@@ -1,0 +1,516 @@
+//! Large items: a head in an extent, then extents, then a tail chunk of the fitting class.
+//!
+//! ```text
+//! head    | header 10 | exptime 4 | flags 4 | - 2 | total 4 | pins 4 | next 4 | key | value bytes ... |
+//! part    | 254 | state | - 2 | next 4 | head 4 | - 4 | key hash 8 | value bytes ...                  |
+//! ```
+//!
+//! The index's hold on the item is one pin, every reader's another; the last to unpin frees the chain. Pinned
+//! bytes never change: an overwrite makes another item.
+
+use super::Store;
+use super::item::{Chunk, NewItem, PART_HEADER_BYTES, Ref};
+use super::outcome::{Key, Miss, Mode, RefusedReserve, StoreOutcome, StoreRequest};
+use super::reserve::{Effort, Local};
+use super::slab::classes::EXTENT_BYTES;
+use super::table::{Found, LockedStripe};
+use crate::sync::Ordering;
+use crate::time::{Expiry, Seconds};
+
+/// Turns an arriving value waits for memory before it is refused.
+const WAITS_MAX: u32 = 2000;
+
+/// Rounds in which an append of a large value may find that the old one changed meanwhile.
+const JOIN_ROUNDS_MAX: u32 = 16;
+
+/// Where in a chain a reader or writer is.
+#[derive(Clone, Copy, Debug)]
+struct Cursor {
+    chunk: Ref,
+    is_head: bool,
+    /// Where value bytes begin in the chunk.
+    first: usize,
+    /// Value bytes the chunk holds or will hold.
+    len: usize,
+    /// Offset in the value of the chunk's first value byte.
+    start: usize,
+}
+
+/// A large value that is being written to a client. Holds its memory until [`Store::unpin`].
+#[derive(Debug)]
+pub struct Pinned {
+    head: Ref,
+    total: usize,
+    key_len: usize,
+    cursor: Cursor,
+}
+
+impl Pinned {
+    /// Length of the whole value in bytes.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a large value is never empty")]
+    pub fn len(&self) -> usize {
+        self.total
+    }
+}
+
+/// A large value that is arriving. Ends in [`Store::commit`] or [`Store::abandon`].
+#[derive(Debug)]
+pub struct Incoming {
+    key: Box<[u8]>,
+    hash: u64,
+    client_flags: u32,
+    expiry: Expiry,
+    total: usize,
+    filled: usize,
+    head: Ref,
+    cursor: Option<Cursor>,
+    waits: u32,
+}
+
+impl Incoming {
+    /// Bytes of the value still to come.
+    #[must_use]
+    pub fn missing(&self) -> usize {
+        self.total - self.filled
+    }
+
+    fn key(&self) -> Key<'_> {
+        Key { bytes: &self.key, hash: self.hash }
+    }
+}
+
+/// Where the next bytes of an arriving value go.
+#[derive(Debug)]
+pub enum Room<'r> {
+    /// Here; never empty while bytes are missing.
+    Bytes(&'r mut [u8]),
+    /// Memory for them is not free yet: ask again in a later turn.
+    Wait,
+    /// There is none to be had: give up.
+    NoMemory,
+}
+
+/// Bytes to build a large value from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Source<'s> {
+    Slice(&'s [u8]),
+    /// A chain that the caller holds a pin of.
+    Chain(&'s Pinned),
+}
+
+impl Store {
+    // --- reading --------------------------------------------------------------------------------------------
+
+    /// Takes a reader's pin of a large item, under its stripe's lock.
+    pub(super) fn pin(&self, _stripe: &LockedStripe<'_>, head: Ref) -> Pinned {
+        let chunk = self.pages.chunk(head);
+        chunk.pin();
+        self.pinned(head, usize::from(chunk.key_len()), chunk.value_len())
+    }
+
+    fn pinned(&self, head: Ref, key_len: usize, total: usize) -> Pinned {
+        Pinned { head, total, key_len, cursor: head_cursor(head, key_len, total) }
+    }
+
+    /// The bytes of a pinned value from `offset` on, as far as they lie in one piece; empty at the end. Cheap when
+    /// offsets rise.
+    #[must_use]
+    pub fn pinned_bytes<'p>(&self, pinned: &'p mut Pinned, offset: usize) -> &'p [u8] {
+        if offset >= pinned.total {
+            return &[];
+        }
+        if offset < pinned.cursor.start {
+            pinned.cursor = head_cursor(pinned.head, pinned.key_len, pinned.total);
+        }
+        while offset >= pinned.cursor.start + pinned.cursor.len {
+            pinned.cursor = self.next_cursor(pinned.cursor, pinned.total);
+        }
+        let Cursor { chunk, first, len, start, .. } = pinned.cursor;
+        let into = offset - start;
+        self.pages.chunk(chunk).pinned_bytes(pinned, first + into, len - into)
+    }
+
+    fn next_cursor(&self, at: Cursor, total: usize) -> Cursor {
+        let next = self.pages.chunk(at.chunk).next_part(at.is_head);
+        part_cursor(next, at.start + at.len, total)
+    }
+
+    /// Gives a pin back.
+    pub fn unpin(&self, local: &mut Local, pinned: Pinned) {
+        let chunk = self.pages.chunk(pinned.head);
+        if chunk.unpin() {
+            // Relaxed: a sum for a limit; the pin count ordered the rest.
+            self.orphaned_bytes.fetch_sub(length(pinned.total), Ordering::Relaxed);
+            self.free_chain(local, pinned.head);
+        }
+    }
+
+    /// Whether readers hold more of what is gone than they may: an eighth of `-m`.
+    #[must_use]
+    pub fn orphans_over_limit(&self) -> bool {
+        self.orphaned_bytes.load(Ordering::Relaxed) > self.options.limit_bytes / 8
+    }
+
+    /// Ends the index's hold on a large item that was just taken out of it, under its stripe's lock.
+    pub(super) fn let_go_large(&self, local: &mut Local, head: Ref) {
+        let chunk = self.pages.chunk(head);
+        let total = length(chunk.value_len());
+        // The readers' sum first: whoever unpins last takes it off again.
+        self.orphaned_bytes.fetch_add(total, Ordering::Relaxed);
+        chunk.retire();
+        if chunk.unpin() {
+            self.orphaned_bytes.fetch_sub(total, Ordering::Relaxed);
+            self.free_chain(local, head);
+        }
+    }
+
+    /// Frees a chain nobody has a pin of.
+    fn free_chain(&self, local: &mut Local, head: Ref) {
+        let mut at = head;
+        let mut is_head = true;
+        while at.is_some() {
+            let chunk = self.pages.chunk(at);
+            let next = chunk.next_part(is_head);
+            chunk.retire();
+            local.free(self.class_of(at), at);
+            (at, is_head) = (next, false);
+        }
+    }
+
+    // --- arriving -------------------------------------------------------------------------------------------
+
+    /// Promises room for a value longer than `WHOLE_VALUE_BYTES_MAX` that is about to arrive.
+    ///
+    /// # Errors
+    /// When it is too large, or arriving values hold their share already: a quarter of `-m`, or one `-I`.
+    pub fn reserve(
+        &self,
+        _local: &mut Local,
+        request: &StoreRequest<'_>,
+        value_len: usize,
+        _now: Seconds,
+    ) -> Result<Incoming, RefusedReserve> {
+        if self.is_too_large(request.key.bytes.len(), request.client_flags, value_len) {
+            return Err(RefusedReserve::TooLarge);
+        }
+        let most = (self.options.limit_bytes / 4).max(length(self.options.item_bytes_max));
+        // Relaxed: a sum for a limit; nothing is ordered by it.
+        let before = self.incoming_bytes.fetch_add(length(value_len), Ordering::Relaxed);
+        if before + length(value_len) > most {
+            self.incoming_bytes.fetch_sub(length(value_len), Ordering::Relaxed);
+            return Err(RefusedReserve::NoMemory);
+        }
+        Ok(Incoming {
+            key: request.key.bytes.into(),
+            hash: request.key.hash,
+            client_flags: request.client_flags,
+            expiry: request.expiry,
+            total: value_len,
+            filled: 0,
+            head: Ref::NONE,
+            cursor: None,
+            waits: 0,
+        })
+    }
+
+    /// Where the next bytes of an arriving value go.
+    pub fn room<'i>(&self, local: &mut Local, incoming: &'i mut Incoming, now: Seconds) -> Room<'i> {
+        let at = match incoming.cursor {
+            Some(at) if incoming.filled < at.start + at.len => at,
+            before => match self.extend(local, incoming, before, now) {
+                Some(at) => at,
+                None if self.options.evict && incoming.waits < WAITS_MAX => {
+                    incoming.waits += 1;
+                    return Room::Wait;
+                }
+                None => return Room::NoMemory,
+            },
+        };
+        let into = incoming.filled - at.start;
+        Room::Bytes(self.pages.chunk(at.chunk).incoming_room(incoming, at.first + into, at.len - into))
+    }
+
+    /// Says that the first `n` bytes of the last room are filled.
+    pub fn filled(&self, incoming: &mut Incoming, n: usize) {
+        incoming.filled += n;
+        debug_assert!(incoming.filled <= incoming.total, "no more than was missing");
+    }
+
+    /// Takes the next chunk of an arriving value.
+    fn extend(&self, local: &mut Local, incoming: &mut Incoming, last: Option<Cursor>, now: Seconds) -> Option<Cursor> {
+        let missing = incoming.total - incoming.filled;
+        let class = match last {
+            None => self.pages.classes.extent(),
+            Some(_) => self.pages.classes.class_of(PART_HEADER_BYTES + missing).unwrap_or(self.pages.classes.extent()),
+        };
+        let reference = self.take_chunk(local, class, now, Effort::NoPageMove)?;
+        incoming.waits = 0;
+        let chunk = self.pages.chunk(reference);
+        let cursor = match last {
+            None => {
+                chunk.fill_large_head(&NewItem {
+                    key: &incoming.key,
+                    value_len: incoming.total,
+                    client_flags: incoming.client_flags,
+                    expiry: incoming.expiry,
+                    access: now,
+                    main: false,
+                });
+                incoming.head = reference;
+                head_cursor(reference, incoming.key.len(), incoming.total)
+            }
+            Some(last) => {
+                chunk.fill_part_header(incoming.head, incoming.hash);
+                self.pages.chunk(last.chunk).set_next_part(last.is_head, reference);
+                part_cursor(reference, incoming.filled, incoming.total)
+            }
+        };
+        incoming.cursor = Some(cursor);
+        Some(cursor)
+    }
+
+    /// Stores an arrived value.
+    pub fn commit(&self, local: &mut Local, incoming: Incoming, mode: Mode, now: Seconds) -> StoreOutcome {
+        debug_assert_eq!(incoming.missing(), 0, "the whole value has arrived");
+        if matches!(mode, Mode::Append | Mode::Prepend) {
+            return self.join_arrived(local, incoming, mode, now);
+        }
+        loop {
+            let mut stripe = self.index.lock(incoming.hash);
+            let found = self.lookup(&mut stripe, local, incoming.key(), now);
+            if let Err(refusal) = self.check(&stripe, local, mode, &found, now) {
+                drop(stripe);
+                self.abandon(local, incoming);
+                return refusal;
+            }
+            match self.link_large(&mut stripe, local, &incoming, found) {
+                Ok(wants_row) => {
+                    let cas = self.wire_cas_of(&stripe, incoming.head);
+                    self.count_store(local, incoming.head);
+                    drop(stripe);
+                    self.after_write(wants_row);
+                    self.incoming_bytes.fetch_sub(length(incoming.total), Ordering::Relaxed);
+                    return StoreOutcome::Stored { cas };
+                }
+                Err(super::table::NoCell) => {
+                    drop(stripe);
+                    self.make_cell(local, incoming.hash, now);
+                }
+            }
+        }
+    }
+
+    fn wire_cas_of(&self, stripe: &LockedStripe<'_>, reference: Ref) -> u64 {
+        if self.options.cas { stripe.wire_cas(self.pages.chunk(reference).cas()) } else { 0 }
+    }
+
+    fn link_large(
+        &self,
+        stripe: &mut LockedStripe<'_>,
+        local: &mut Local,
+        incoming: &Incoming,
+        found: Result<Found, Miss>,
+    ) -> Result<bool, super::table::NoCell> {
+        let ghost_hit = found.is_err() && self.ghost.take(incoming.hash);
+        let was_main = found.as_ref().is_ok_and(|found| self.pages.chunk(found.reference).is_main());
+        if ghost_hit || was_main {
+            self.pages.chunk(incoming.head).set_main();
+        }
+        self.link(stripe, local, incoming.key(), found.ok(), incoming.head, ghost_hit)
+    }
+
+    /// Gives up on an arriving value.
+    pub fn abandon(&self, local: &mut Local, incoming: Incoming) {
+        self.incoming_bytes.fetch_sub(length(incoming.total), Ordering::Relaxed);
+        if incoming.head.is_some() {
+            self.free_chain(local, incoming.head);
+        }
+    }
+
+    /// Stores a whole value whose item does not fit one chunk.
+    pub(super) fn put_large(
+        &self,
+        local: &mut Local,
+        request: &StoreRequest<'_>,
+        value: &[u8],
+        now: Seconds,
+    ) -> StoreOutcome {
+        match self.build(local, request, &[Source::Slice(value)], now) {
+            Ok(incoming) => self.commit(local, incoming, request.mode, now),
+            Err(refusal) => refusal,
+        }
+    }
+
+    /// Makes an arrived value of what there is already.
+    fn build(
+        &self,
+        local: &mut Local,
+        request: &StoreRequest<'_>,
+        sources: &[Source<'_>],
+        now: Seconds,
+    ) -> Result<Incoming, StoreOutcome> {
+        let total = sources.iter().map(|source| source.len()).sum();
+        let mut incoming = match self.reserve(local, request, total, now) {
+            Ok(incoming) => incoming,
+            Err(RefusedReserve::TooLarge) => return Err(StoreOutcome::TooLarge),
+            Err(RefusedReserve::NoMemory) => return Err(self.no_memory(local, self.pages.classes.extent())),
+        };
+        for source in sources {
+            if !self.append_source(local, &mut incoming, *source, now) {
+                self.abandon(local, incoming);
+                return Err(self.no_memory(local, self.pages.classes.extent()));
+            }
+        }
+        Ok(incoming)
+    }
+
+    /// Copies a source behind what has arrived; false when memory ended.
+    fn append_source(&self, local: &mut Local, incoming: &mut Incoming, source: Source<'_>, now: Seconds) -> bool {
+        let mut copied = 0;
+        let mut chain = match source {
+            Source::Slice(_) => None,
+            Source::Chain(pinned) => Some(self.pinned(pinned.head, pinned.key_len, pinned.total)),
+        };
+        while copied < source.len() {
+            let piece = match (source, &mut chain) {
+                (Source::Chain(_), Some(reader)) => self.pinned_bytes(reader, copied),
+                (Source::Slice(slice), _) => &slice[copied..],
+                (Source::Chain(_), None) => return false,
+            };
+            let Some(n) = self.copy_in(local, incoming, piece, now) else { return false };
+            copied += n;
+        }
+        true
+    }
+
+    /// Copies as much of a piece as the next room takes. Here nobody can wait: the page mover is driven along.
+    fn copy_in(&self, local: &mut Local, incoming: &mut Incoming, piece: &[u8], now: Seconds) -> Option<usize> {
+        let mut tries = 0;
+        loop {
+            if let Room::Bytes(room) = self.room(local, incoming, now) {
+                let n = room.len().min(piece.len());
+                room[..n].copy_from_slice(&piece[..n]);
+                self.filled(incoming, n);
+                return Some(n);
+            }
+            tries += 1;
+            if tries > 8 || !self.options.evict || !self.move_page_to(local, self.pages.classes.extent(), now) {
+                return None;
+            }
+        }
+    }
+
+    // --- append and prepend -----------------------------------------------------------------------------------
+
+    fn join_arrived(&self, local: &mut Local, incoming: Incoming, mode: Mode, now: Seconds) -> StoreOutcome {
+        let request =
+            StoreRequest { key: incoming.key(), mode, client_flags: incoming.client_flags, expiry: incoming.expiry };
+        let arrived = self.pinned(incoming.head, incoming.key.len(), incoming.total);
+        let outcome = self.join_large(local, &request, Source::Chain(&arrived), now);
+        self.abandon(local, incoming);
+        outcome
+    }
+
+    /// append and prepend whose result is large: a new item from both values, stored if the old one is still
+    /// the key's when it is done.
+    pub(super) fn join_large(
+        &self,
+        local: &mut Local,
+        request: &StoreRequest<'_>,
+        added: Source<'_>,
+        now: Seconds,
+    ) -> StoreOutcome {
+        for _ in 0..JOIN_ROUNDS_MAX {
+            let (old, cas, whole) = match self.old_value(local, request, now) {
+                Ok(old) => old,
+                Err(refusal) => return refusal,
+            };
+            let old_source = match &old {
+                OldValue::Copied(bytes) => Source::Slice(bytes),
+                OldValue::Pinned(pinned) => Source::Chain(pinned),
+            };
+            let too_large =
+                self.is_too_large(request.key.bytes.len(), whole.client_flags, old_source.len() + added.len());
+            let sources = if request.mode == Mode::Append { [old_source, added] } else { [added, old_source] };
+            let built = if too_large { Err(StoreOutcome::NotStored) } else { self.build(local, &whole, &sources, now) };
+            if let OldValue::Pinned(pinned) = old {
+                self.unpin(local, pinned);
+            }
+            let incoming = match built {
+                Ok(incoming) => incoming,
+                Err(refusal) => return refusal,
+            };
+            if let Some(outcome) = self.commit_join(local, incoming, cas, now) {
+                return outcome;
+            }
+        }
+        self.no_memory(local, self.pages.classes.extent())
+    }
+
+    /// The value to be joined to, its version, and the request that stores the result.
+    fn old_value<'k>(
+        &self,
+        local: &mut Local,
+        request: &StoreRequest<'k>,
+        now: Seconds,
+    ) -> Result<(OldValue, u32, StoreRequest<'k>), StoreOutcome> {
+        let mut stripe = self.index.lock(request.key.hash);
+        let Ok(found) = self.lookup(&mut stripe, local, request.key, now) else { return Err(StoreOutcome::NotStored) };
+        let chunk = self.pages.chunk(found.reference);
+        let whole = StoreRequest { client_flags: chunk.client_flags(), expiry: chunk.expiry(), ..*request };
+        let old = if chunk.is_large() {
+            OldValue::Pinned(self.pin(&stripe, found.reference))
+        } else {
+            OldValue::Copied(chunk.value(&*stripe.state).to_vec())
+        };
+        Ok((old, chunk.cas(), whole))
+    }
+
+    /// Stores a joined value if the key's item still has this version; `None`: it has not, try again.
+    fn commit_join(&self, local: &mut Local, incoming: Incoming, cas: u32, now: Seconds) -> Option<StoreOutcome> {
+        let mut stripe = self.index.lock(incoming.hash);
+        let found = self.lookup(&mut stripe, local, incoming.key(), now);
+        let unchanged = found.as_ref().is_ok_and(|found| self.pages.chunk(found.reference).cas() == cas);
+        if !unchanged {
+            drop(stripe);
+            self.abandon(local, incoming);
+            return None;
+        }
+        let linked = self.link_large(&mut stripe, local, &incoming, found);
+        linked.expect("replacing needs no cell");
+        let cas = self.wire_cas_of(&stripe, incoming.head);
+        self.count_store(local, incoming.head);
+        self.incoming_bytes.fetch_sub(length(incoming.total), Ordering::Relaxed);
+        Some(StoreOutcome::Stored { cas })
+    }
+}
+
+/// The old value of an append.
+enum OldValue {
+    Copied(Vec<u8>),
+    Pinned(Pinned),
+}
+
+impl Source<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Slice(slice) => slice.len(),
+            Self::Chain(pinned) => pinned.total,
+        }
+    }
+}
+
+fn head_cursor(head: Ref, key_len: usize, total: usize) -> Cursor {
+    let first = Chunk::large_value_at(key_len);
+    Cursor { chunk: head, is_head: true, first, len: total.min(EXTENT_BYTES - first), start: 0 }
+}
+
+fn part_cursor(part: Ref, start: usize, total: usize) -> Cursor {
+    let len = (total - start).min(EXTENT_BYTES - PART_HEADER_BYTES);
+    Cursor { chunk: part, is_head: false, first: PART_HEADER_BYTES, len, start }
+}
+
+fn length(n: usize) -> u64 {
+    u64::try_from(n).expect("64 bits hold a usize")
+}

@@ -1,0 +1,394 @@
+//! Pages move between classes: to one that found nothing to evict, to the pool when it runs low, and from the
+//! class whose hand turns slowest to the one whose hand turns fastest.
+//!
+//! One page drains at a time, a few items a step. Its used items are copied to chunks of their class, the rest
+//! evicted; free chunks come home through their class's lock, and when all have, the page is nobody's.
+//! All background work of the store is one step function, called by one thread that sleeps while nothing is due.
+
+use super::Store;
+use super::evict::Victim;
+use super::expire::Sweep;
+use super::item::{PART, Ref, state};
+use super::outcome::Progress;
+use super::reserve::{Effort, Local};
+use super::slab::classes::ClassId;
+use super::slab::page::PageId;
+use crate::sync::Ordering;
+use crate::time::{Now, Seconds};
+
+/// Chunks of a draining page looked at in one step.
+const CHUNKS_A_STEP: u32 = 32;
+/// Ghost buckets added or dropped in one step.
+const GHOST_STEPS: usize = 1024;
+/// Passes over a draining page before the move is given up: something in it stays pinned or half filled.
+const PASSES_MAX: u32 = 200;
+/// A hand must turn so much faster than another for a page to move between them.
+const RATE_RATIO: f64 = 1.5;
+/// How much of a class's turn rate is renewed by each look.
+const RATE_WEIGHT: f64 = 0.3;
+/// Chunks passed by all hands between two looks, as a share of all chunks.
+const LOOK_SHARE: u64 = 32;
+/// Steps of the mover that a thread in need makes itself.
+const DRIVEN_STEPS_MAX: usize = 4096;
+/// Longest chain that is moved; a longer item is evicted.
+const MOVED_PARTS_MAX: usize = 64;
+
+/// The page mover's state, and the rest of what background work remembers.
+#[derive(Debug)]
+pub(super) struct Mover {
+    drain: Option<Drain>,
+    sweep: Sweep,
+    rates: Vec<Rate>,
+    /// Sum of all hands' steps at the last look.
+    passed: u64,
+    ghost_checked: Option<Seconds>,
+}
+
+/// A page being emptied.
+#[derive(Clone, Copy, Debug)]
+struct Drain {
+    page: PageId,
+    class: ClassId,
+    chunk: u32,
+    passes: u32,
+    /// The class that gets the page; `None`: the pool.
+    to: Option<ClassId>,
+}
+
+/// How fast a class's hand turns.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rate {
+    passed: u64,
+    /// Turns per look, smoothed.
+    turns: f64,
+}
+
+impl Mover {
+    pub(super) fn new(classes: usize) -> Self {
+        Self {
+            drain: None,
+            sweep: Sweep::default(),
+            rates: vec![Rate::default(); classes],
+            passed: 0,
+            ghost_checked: None,
+        }
+    }
+
+    /// The page that is being emptied, for the audit.
+    pub(super) fn draining(&self) -> Option<PageId> {
+        self.drain.map(|drain| drain.page)
+    }
+}
+
+impl Store {
+    /// One step of background work, at most some tens of microseconds: a draining page's next items, the next
+    /// chunks of the sweep, the ghost's size. For one thread, which may sleep as long as the answer says.
+    pub fn step(&self, local: &mut Local, now: Now) -> Progress {
+        self.arena.tick(&now);
+        let now = now.seconds;
+        self.nudged.store(false, Ordering::Relaxed);
+        let mut mover = self.mover.lock();
+        let moving = self.move_step(&mut mover, local, now);
+        let sweeping = self.sweep_step(&mut mover.sweep, local, now);
+        let growing = self.ghost_step(&mut mover, now);
+        drop(mover);
+        if moving || sweeping || growing {
+            return Progress::More;
+        }
+        self.surrender(local);
+        Progress::IdleUntil(Seconds(now.0.saturating_add(1)))
+    }
+
+    /// Lets the ghost's size follow the number of items: what the rings leave of 2.3 bytes an item.
+    fn ghost_step(&self, mover: &mut Mover, now: Seconds) -> bool {
+        let totals = self.totals();
+        if totals.evictions == 0 || mover.ghost_checked == Some(now) {
+            return false;
+        }
+        let items = usize::try_from(totals.curr_items).unwrap_or(0);
+        let rings: usize = self.classes.iter().map(|class| class.lock().queues.bytes()).sum();
+        let bytes = (items * 23 / 10).saturating_sub(rings).min(items * 18 / 10);
+        let done = self.ghost.adjust(&self.arena, &self.pool, bytes / 2, GHOST_STEPS);
+        if done {
+            mover.ghost_checked = Some(now);
+        }
+        !done
+    }
+
+    /// Remembers that a class found nothing, and calls the page mover.
+    pub(super) fn mover_wanted(&self, class: ClassId) {
+        self.wanted.store(u32::from(class.0) + 1, Ordering::Relaxed);
+        self.nudge();
+    }
+
+    /// Empties a page for a class right now, in steps, by the calling thread; false when no class can give one.
+    #[cold]
+    pub(super) fn move_page_to(&self, local: &mut Local, class: ClassId, now: Seconds) -> bool {
+        let mut mover = self.mover.lock();
+        for _ in 0..DRIVEN_STEPS_MAX {
+            let Some(drain) = mover.drain else {
+                if !self.begin_drain(&mut mover, Some(class), local) {
+                    return false;
+                }
+                continue;
+            };
+            self.drain_step(&mut mover, local, now);
+            if mover.drain.is_none() && drain.to.is_none_or(|to| to == class) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Decides on a move or goes on with one; true while there is something to do.
+    fn move_step(&self, mover: &mut Mover, local: &mut Local, now: Seconds) -> bool {
+        if mover.drain.is_some() {
+            self.drain_step(mover, local, now);
+            return mover.drain.is_some() || self.pool.missing() > 0;
+        }
+        if let Some(wanted) = self.wanted.swap(0, Ordering::Relaxed).checked_sub(1) {
+            let class = ClassId(u8::try_from(wanted).expect("a class was noted"));
+            return self.begin_drain(mover, Some(class), local);
+        }
+        if self.options.evict && self.pool.missing() > 0 && self.totals().evictions > 0 {
+            return self.begin_drain(mover, None, local);
+        }
+        self.balance(mover, local)
+    }
+
+    /// Compares how fast hands turn and begins a move from the slowest to the fastest.
+    fn balance(&self, mover: &mut Mover, local: &mut Local) -> bool {
+        let looks: Vec<(u64, u64, u32)> = self
+            .classes
+            .iter()
+            .map(|class| {
+                let state = class.lock();
+                let chunks = u64::from(state.pages)
+                    * u64::try_from(self.pages.chunks_per_page(class.id)).expect("64 bits hold a usize");
+                (state.queues.passed, chunks, state.pages)
+            })
+            .collect();
+        let passed: u64 = looks.iter().map(|look| look.0).sum();
+        let chunks: u64 = looks.iter().map(|look| look.1).sum();
+        if passed - mover.passed < (chunks / LOOK_SHARE).max(1) {
+            return false;
+        }
+        mover.passed = passed;
+        for (rate, &(passed, chunks, _)) in mover.rates.iter_mut().zip(&looks) {
+            let turns = ratio(passed - rate.passed, chunks.max(1));
+            rate.passed = passed;
+            rate.turns += (turns - rate.turns) * RATE_WEIGHT;
+        }
+        let fastest = self
+            .pages
+            .classes
+            .all()
+            .filter(|class| looks[class.index()].2 > 0)
+            .max_by(|a, b| mover.rates[a.index()].turns.total_cmp(&mover.rates[b.index()].turns));
+        let Some(fastest) = fastest else { return false };
+        let slowest = self
+            .pages
+            .classes
+            .all()
+            .filter(|class| looks[class.index()].2 > 1 && *class != fastest)
+            .min_by(|a, b| mover.rates[a.index()].turns.total_cmp(&mover.rates[b.index()].turns));
+        let Some(slowest) = slowest else { return false };
+        if mover.rates[fastest.index()].turns < mover.rates[slowest.index()].turns * RATE_RATIO {
+            return false;
+        }
+        self.begin_drain_of(mover, slowest, Some(fastest), local)
+    }
+
+    /// Begins to empty a page for a class or the pool: of the class whose hand turns slowest.
+    fn begin_drain(&self, mover: &mut Mover, to: Option<ClassId>, local: &mut Local) -> bool {
+        let mut donors: Vec<(f64, ClassId)> = self
+            .pages
+            .classes
+            .all()
+            .filter(|class| Some(*class) != to)
+            .filter(|class| self.classes[class.index()].lock().pages > 0)
+            .map(|class| (mover.rates[class.index()].turns, class))
+            .collect();
+        donors.sort_by(|a, b| a.0.total_cmp(&b.0).then(self.pages_in(b.1).cmp(&self.pages_in(a.1))));
+        // A class's last page is the last resort.
+        donors.sort_by_key(|donor| self.pages_in(donor.1) <= 1);
+        donors.into_iter().any(|(_, donor)| self.begin_drain_of(mover, donor, to, local))
+    }
+
+    fn pages_in(&self, class: ClassId) -> u32 {
+        self.classes[class.index()].lock().pages
+    }
+
+    fn begin_drain_of(&self, mover: &mut Mover, class: ClassId, to: Option<ClassId>, local: &mut Local) -> bool {
+        self.surrender(local);
+        let page = {
+            let mut state = self.classes[class.index()].lock();
+            let Some(page) = state.page_to_give(&self.pages) else { return false };
+            state.begin_drain(&self.pages, class, page);
+            page
+        };
+        mover.drain = Some(Drain { page, class, chunk: 0, passes: 0, to });
+        // Release: pairs with the load at the end of a turn: who sees the epoch sees the page draining.
+        self.drain_epoch.fetch_add(1, Ordering::Release);
+        true
+    }
+
+    /// Empties some chunks of the draining page; ends the drain when the page is empty or stays stuck.
+    fn drain_step(&self, mover: &mut Mover, local: &mut Local, now: Seconds) {
+        let Some(mut drain) = mover.drain else { return };
+        let end = self.pages.entry(drain.page).formatted.load(Ordering::Acquire);
+        let until = end.min(drain.chunk + CHUNKS_A_STEP);
+        for number in drain.chunk..until {
+            self.empty_chunk(local, drain, self.pages.reference(drain.page, drain.class, number), now);
+        }
+        drain.chunk = until;
+        mover.drain = Some(drain);
+        if until < end {
+            return;
+        }
+        self.surrender(local);
+        if self.finish_drain(local, drain) {
+            mover.drain = None;
+            return;
+        }
+        (drain.chunk, drain.passes) = (0, drain.passes + 1);
+        mover.drain = Some(drain);
+        if drain.passes == 1 {
+            // What is still out is in idle threads' magazines: they are called to give it back.
+            self.call_threads();
+        }
+        if drain.passes > PASSES_MAX {
+            self.classes[drain.class.index()].lock().abandon_drain(&self.pages, drain.class, drain.page);
+            mover.drain = None;
+        }
+    }
+
+    fn finish_drain(&self, local: &Local, drain: Drain) -> bool {
+        if !self.classes[drain.class.index()].lock().finish_drain(&self.pages, drain.page) {
+            return false;
+        }
+        local.counters.pages_moved.bump();
+        match drain.to {
+            Some(class) => self.classes[class.index()].lock().add_page(&self.pages, class, drain.page),
+            None => self.pool.give(&self.arena, drain.page),
+        }
+        true
+    }
+
+    /// Empties one chunk of a draining page: a used item moves, another is evicted.
+    fn empty_chunk(&self, local: &mut Local, drain: Drain, reference: Ref, now: Seconds) {
+        let (hash, head, is_used) = {
+            let guard = self.classes[drain.class.index()].lock();
+            let chunk = self.pages.chunk(reference);
+            match chunk.key_len() {
+                0 => return,
+                PART => {
+                    let (head, hash) = chunk.part_owner();
+                    (hash, head, true)
+                }
+                _ => {
+                    let is_used = chunk.state() & state::FREQUENCY != 0 && !self.looks_dead(&guard, chunk, now);
+                    (self.index.hash(chunk.key(&*guard)), reference, is_used)
+                }
+            }
+        };
+        let is_part = head != reference;
+        let is_moved = is_used
+            && if is_part {
+                self.move_part(local, hash, head, reference, now)
+            } else {
+                self.move_item(local, hash, reference, now)
+            };
+        if is_moved {
+            local.counters.page_move_rescues.bump();
+        } else if self.evict_for_move(local, Victim { reference: head, hash, dead: false, from_small: false }, now) {
+            local.counters.page_move_evictions.bump();
+        }
+    }
+
+    /// Evicts an item whatever its frequency; one that is being read is left to its readers.
+    fn evict_for_move(&self, local: &mut Local, victim: Victim, now: Seconds) -> bool {
+        let mut stripe = self.index.lock(victim.hash);
+        let Some(slot) = stripe.find_reference(victim.hash, victim.reference) else { return false };
+        let chunk = self.pages.chunk(victim.reference);
+        match self.why_dead(&stripe, chunk, now) {
+            Some(_) => self.count_reclaimed(local, chunk),
+            None => self.count_evicted(local, victim.reference, chunk, now),
+        }
+        stripe.remove(victim.hash, slot);
+        self.let_go(local, victim.reference);
+        true
+    }
+
+    /// Copies a small item to another chunk of its class; false when there is none or it changed meanwhile.
+    fn move_item(&self, local: &mut Local, hash: u64, reference: Ref, now: Seconds) -> bool {
+        let class = self.class_of(reference);
+        let Some(target) = self.take_chunk(local, class, now, Effort::NoPageMove) else { return false };
+        let moved = self.commit_move(local, hash, reference, target, now);
+        if !moved {
+            self.keep_chunk(local, target);
+        }
+        moved
+    }
+
+    fn commit_move(&self, local: &mut Local, hash: u64, reference: Ref, target: Ref, now: Seconds) -> bool {
+        let stripe = &mut self.index.lock(hash);
+        let Some(slot) = stripe.find_reference(hash, reference) else { return false };
+        let chunk = self.pages.chunk(reference);
+        if chunk.is_large() || self.why_dead(stripe, chunk, now).is_some() {
+            return false;
+        }
+        let copy = self.pages.chunk(target);
+        chunk.copy_to(&*stripe.state, copy);
+        copy.publish(chunk.key_len());
+        stripe.replace(slot, target);
+        self.count_stored(local, target);
+        self.let_go(local, reference);
+        self.note_expiry(target, copy.expiry());
+        if !copy.is_main() {
+            local.committed(self.class_of(target), target, false);
+        }
+        true
+    }
+
+    /// Copies a part of a large item that nobody is reading; false when that cannot be done.
+    fn move_part(&self, local: &mut Local, hash: u64, head: Ref, part: Ref, now: Seconds) -> bool {
+        let class = self.class_of(part);
+        let Some(target) = self.take_chunk(local, class, now, Effort::NoPageMove) else { return false };
+        let moved = self.commit_part_move(local, hash, head, part, target);
+        if !moved {
+            self.keep_chunk(local, target);
+        }
+        moved
+    }
+
+    fn commit_part_move(&self, local: &mut Local, hash: u64, head: Ref, part: Ref, target: Ref) -> bool {
+        let stripe = self.index.lock(hash);
+        if stripe.find_reference(hash, head).is_none() || self.pages.chunk(head).pins() > 1 {
+            return false;
+        }
+        let mut before = head;
+        for _ in 0..MOVED_PARTS_MAX {
+            let next = self.pages.chunk(before).next_part(before == head);
+            if next == part {
+                let bytes = self.pages.classes.chunk_bytes(self.class_of(part));
+                self.pages.chunk(part).copy_part_to(self.pages.chunk(target), bytes);
+                self.pages.chunk(before).set_next_part(before == head, target);
+                self.pages.chunk(part).retire();
+                local.free(self.class_of(part), part);
+                return true;
+            }
+            if !next.is_some() {
+                return false;
+            }
+            before = next;
+        }
+        false
+    }
+}
+
+fn ratio(part: u64, whole: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "rates are compared, not counted")]
+    let ratio = part as f64 / whole as f64;
+    ratio
+}

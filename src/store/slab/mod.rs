@@ -1,0 +1,233 @@
+//! Slab memory: classes of chunks, the pages they hold, and the pool the pages come from.
+//!
+//! A [`Class`] gives and takes chunks under its lock; who may evict what is `evict`'s business.
+
+pub(crate) mod classes;
+pub(crate) mod page;
+pub(crate) mod pool;
+
+use self::classes::ClassId;
+use self::page::{NEVER, PageId, Pages};
+use crate::store::evict::ClassQueues;
+use crate::store::item::{Guard, Ref};
+use crate::sync::{Mutex, MutexGuard, Ordering, Rank};
+
+/// The page stands nowhere: it has no chunk to give.
+const FULL: u32 = 0;
+/// The page is in the list of those with chunks to give.
+const AVAILABLE: u32 = 1;
+/// The page gives no chunks: it is being emptied.
+const DRAINING: u32 = 2;
+
+/// One slab class. A cache line of its own: workers of different classes do not meet.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct Class {
+    pub(crate) id: ClassId,
+    state: Mutex<ClassState>,
+}
+
+/// Guarded by the class's lock.
+#[derive(Debug, Default)]
+pub(crate) struct ClassState {
+    /// First and last page of the class's list.
+    first: Option<PageId>,
+    last: Option<PageId>,
+    /// First page with chunks to give.
+    available: Option<PageId>,
+    /// Pages of the class.
+    pub(crate) pages: u32,
+    /// Chunks nobody has: in free lists or not yet formatted, in pages that are not draining.
+    pub(crate) free_chunks: u32,
+    /// The small queue's ring and the main queue's hand.
+    pub(crate) queues: ClassQueues,
+}
+
+impl Guard for ClassState {}
+
+impl Class {
+    pub(crate) fn new(id: ClassId, queues: ClassQueues) -> Self {
+        Self { id, state: Mutex::new(Rank::Class, ClassState { queues, ..ClassState::default() }) }
+    }
+
+    /// Takes the class's lock.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, ClassState> {
+        self.state.lock()
+    }
+}
+
+impl ClassState {
+    /// Takes a free chunk; nothing is evicted for it.
+    pub(crate) fn take(&mut self, pages: &Pages) -> Option<Ref> {
+        let page = self.available?;
+        let entry = pages.entry(page);
+        let class = entry.class().expect("a page in a class's list is of the class");
+        let head = Ref(entry.free_head.load(Ordering::Relaxed));
+        let reference = if head.is_some() {
+            entry.free_head.store(pages.chunk(head).free_next().0, Ordering::Relaxed);
+            entry.free_count.fetch_sub(1, Ordering::Relaxed);
+            head
+        } else {
+            let chunk = entry.formatted.load(Ordering::Relaxed);
+            let reference = pages.reference(page, class, chunk);
+            pages.chunk(reference).format();
+            // Release: whoever sees the count sees the zeroed header.
+            entry.formatted.store(chunk + 1, Ordering::Release);
+            reference
+        };
+        self.free_chunks -= 1;
+        if self.nothing_to_give(pages, page) {
+            self.leave_available(pages, page, FULL);
+        }
+        Some(reference)
+    }
+
+    fn nothing_to_give(&self, pages: &Pages, page: PageId) -> bool {
+        let entry = pages.entry(page);
+        let class = entry.class().expect("a page in a class's list is of the class");
+        let per_page = u32::try_from(pages.chunks_per_page(class)).expect("pages hold fewer than 2^32 chunks");
+        entry.free_head.load(Ordering::Relaxed) == 0 && entry.formatted.load(Ordering::Relaxed) == per_page
+    }
+
+    /// Takes a chunk back whose key length is 0.
+    pub(crate) fn give(&mut self, pages: &Pages, reference: Ref) {
+        let page = pages.page_of(reference);
+        let entry = pages.entry(page);
+        let chunk = pages.chunk(reference);
+        debug_assert_eq!(chunk.key_len(), 0, "only retired chunks are handed in");
+        chunk.set_free_next(Ref(entry.free_head.load(Ordering::Relaxed)));
+        entry.free_head.store(reference.0, Ordering::Relaxed);
+        entry.free_count.fetch_add(1, Ordering::Relaxed);
+        match entry.standing.load(Ordering::Relaxed) {
+            DRAINING => return,
+            FULL => self.enter_available(pages, page),
+            _ => {}
+        }
+        self.free_chunks += 1;
+    }
+
+    /// Adds a page of no class to this one.
+    pub(crate) fn add_page(&mut self, pages: &Pages, class: ClassId, page: PageId) {
+        let entry = pages.entry(page);
+        entry.formatted.store(0, Ordering::Relaxed);
+        entry.free_head.store(0, Ordering::Relaxed);
+        entry.free_count.store(0, Ordering::Relaxed);
+        entry.lower_expiry(NEVER);
+        entry.begin_sweep();
+        self.link_in_order(pages, page);
+        entry.set_class(Some(class));
+        self.pages += 1;
+        self.free_chunks += u32::try_from(pages.chunks_per_page(class)).expect("pages hold fewer than 2^32 chunks");
+        self.enter_available(pages, page);
+    }
+
+    /// The class's pages form a ring that the hand follows; a new one goes behind the last.
+    fn link_in_order(&mut self, pages: &Pages, page: PageId) {
+        let entry = pages.entry(page);
+        entry.previous.store(PageId::link(self.last), Ordering::Relaxed);
+        entry.next.store(0, Ordering::Relaxed);
+        match self.last {
+            Some(last) => pages.entry(last).next.store(PageId::link(Some(page)), Ordering::Relaxed),
+            None => self.first = Some(page),
+        }
+        self.last = Some(page);
+    }
+
+    /// The page behind this one in the class's ring of pages.
+    pub(crate) fn page_after(&self, pages: &Pages, page: PageId) -> Option<PageId> {
+        PageId::from_link(pages.entry(page).next.load(Ordering::Relaxed)).or(self.first)
+    }
+
+    /// The first page of the class.
+    pub(crate) fn first_page(&self) -> Option<PageId> {
+        self.first
+    }
+
+    /// The page that is worth least: one without a live chunk, else the one the hand is about to reach.
+    pub(crate) fn page_to_give(&self, pages: &Pages) -> Option<PageId> {
+        let spare = self.available.filter(|&page| {
+            let entry = pages.entry(page);
+            entry.free_count.load(Ordering::Relaxed) == entry.formatted.load(Ordering::Relaxed)
+        });
+        spare.or_else(|| match self.queues.hand() {
+            Some(page) => self.page_after(pages, page),
+            None => self.first,
+        })
+    }
+
+    /// Begins to empty a page: it gives no chunks from now on.
+    pub(crate) fn begin_drain(&mut self, pages: &Pages, class: ClassId, page: PageId) {
+        let entry = pages.entry(page);
+        self.free_chunks -= self.free_in(pages, class, page);
+        if entry.standing.load(Ordering::Relaxed) == AVAILABLE {
+            self.leave_available(pages, page, DRAINING);
+        } else {
+            entry.standing.store(DRAINING, Ordering::Relaxed);
+        }
+    }
+
+    /// Gives up emptying a page: it serves on.
+    pub(crate) fn abandon_drain(&mut self, pages: &Pages, class: ClassId, page: PageId) {
+        pages.entry(page).standing.store(FULL, Ordering::Relaxed);
+        self.free_chunks += self.free_in(pages, class, page);
+        if !self.nothing_to_give(pages, page) {
+            self.enter_available(pages, page);
+        }
+    }
+
+    /// Takes an emptied page out of the class; false while a chunk of it is still out.
+    pub(crate) fn finish_drain(&mut self, pages: &Pages, page: PageId) -> bool {
+        let entry = pages.entry(page);
+        if entry.free_count.load(Ordering::Relaxed) != entry.formatted.load(Ordering::Relaxed) {
+            return false;
+        }
+        let previous = PageId::from_link(entry.previous.load(Ordering::Relaxed));
+        let next = PageId::from_link(entry.next.load(Ordering::Relaxed));
+        match previous {
+            Some(previous) => pages.entry(previous).next.store(PageId::link(next), Ordering::Relaxed),
+            None => self.first = next,
+        }
+        match next {
+            Some(next) => pages.entry(next).previous.store(PageId::link(previous), Ordering::Relaxed),
+            None => self.last = previous,
+        }
+        self.queues.forget_page(page, next.or(self.first));
+        self.pages -= 1;
+        entry.standing.store(FULL, Ordering::Relaxed);
+        entry.set_class(None);
+        entry.formatted.store(0, Ordering::Release);
+        true
+    }
+
+    /// Chunks of a page that nobody has.
+    fn free_in(&self, pages: &Pages, class: ClassId, page: PageId) -> u32 {
+        let entry = pages.entry(page);
+        let per_page = u32::try_from(pages.chunks_per_page(class)).expect("pages hold fewer than 2^32 chunks");
+        per_page - entry.formatted.load(Ordering::Relaxed) + entry.free_count.load(Ordering::Relaxed)
+    }
+
+    fn enter_available(&mut self, pages: &Pages, page: PageId) {
+        let entry = pages.entry(page);
+        entry.standing.store(AVAILABLE, Ordering::Relaxed);
+        entry.previous_available.store(0, Ordering::Relaxed);
+        entry.next_available.store(PageId::link(self.available), Ordering::Relaxed);
+        if let Some(next) = self.available {
+            pages.entry(next).previous_available.store(PageId::link(Some(page)), Ordering::Relaxed);
+        }
+        self.available = Some(page);
+    }
+
+    fn leave_available(&mut self, pages: &Pages, page: PageId, standing: u32) {
+        let entry = pages.entry(page);
+        let previous = PageId::from_link(entry.previous_available.load(Ordering::Relaxed));
+        let next = PageId::from_link(entry.next_available.load(Ordering::Relaxed));
+        match previous {
+            Some(previous) => pages.entry(previous).next_available.store(PageId::link(next), Ordering::Relaxed),
+            None => self.available = next,
+        }
+        if let Some(next) = next {
+            pages.entry(next).previous_available.store(PageId::link(previous), Ordering::Relaxed);
+        }
+        entry.standing.store(standing, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,225 @@
+//! Pages: what the page table knows of each, and the way from a [`Ref`] to its chunk.
+
+#![expect(unsafe_code, reason = "pointers from references by arithmetic on the arena's base")]
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use super::classes::{ClassId, ClassTable};
+use crate::store::arena::{Arena, Geometry};
+use crate::store::item::{Chunk, Ref};
+use crate::sync::{AtomicU32, Ordering, fence};
+use crate::sys::memory::{Reservation, Table, ZeroedAtomics};
+use crate::time::Seconds;
+
+/// A page by its place in the page table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct PageId(pub(crate) u32);
+
+impl PageId {
+    /// As an index into the page table.
+    #[inline]
+    pub(crate) fn index(self) -> usize {
+        usize::try_from(self.0).expect("32 bits fit")
+    }
+
+    /// Links in the page table are page numbers plus one, 0 for none.
+    pub(super) fn link(page: Option<Self>) -> u32 {
+        page.map_or(0, |page| page.0 + 1)
+    }
+
+    pub(super) fn from_link(link: u32) -> Option<Self> {
+        link.checked_sub(1).map(Self)
+    }
+}
+
+/// An earliest expiry that says: nothing in this page expires.
+pub(crate) const NEVER: u32 = u32::MAX;
+
+/// What is known of a page. All zero: free, never used.
+///
+/// `class` and `formatted` are stored with Release and read by anyone with Acquire; `earliest_expiry` is a
+/// lower bound anyone may lower; the rest is guarded by the class's lock.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct PageEntry {
+    /// Class number plus one; 0: of no class.
+    class: AtomicU32,
+    /// Chunks whose headers are valid: nobody looks further.
+    pub(crate) formatted: AtomicU32,
+    /// First chunk of the free list, as a reference.
+    pub(super) free_head: AtomicU32,
+    /// Chunks in the free list.
+    pub(super) free_count: AtomicU32,
+    /// No item of the page expires before this second.
+    earliest_expiry: AtomicU32,
+    /// The class's pages in a list, page order.
+    pub(super) next: AtomicU32,
+    pub(super) previous: AtomicU32,
+    /// The class's pages with chunks to give, in a list.
+    pub(super) next_available: AtomicU32,
+    pub(super) previous_available: AtomicU32,
+    /// 1 while the page is in the available list, 2 while it drains.
+    pub(super) standing: AtomicU32,
+}
+
+const _: () = assert!(size_of::<PageEntry>() == 40, "LAYOUT.md says 40 bytes a page");
+
+// SAFETY: all fields are 32-bit atomics; all-zero is a free page.
+unsafe impl ZeroedAtomics for PageEntry {}
+// SAFETY: all fields are 32-bit atomics; all-zero is a stripe without items.
+unsafe impl ZeroedAtomics for crate::store::arena::StripeRecord {}
+
+impl PageEntry {
+    /// The page's class.
+    #[inline]
+    pub(crate) fn class(&self) -> Option<ClassId> {
+        // Acquire: pairs with `set_class`: formatted is valid for the class that is seen.
+        self.class.load(Ordering::Acquire).checked_sub(1).and_then(|class| u8::try_from(class).ok()).map(ClassId)
+    }
+
+    /// Gives the page to a class, or to none; last of all its fields.
+    pub(super) fn set_class(&self, class: Option<ClassId>) {
+        self.class.store(class.map_or(0, |class| u32::from(class.0) + 1), Ordering::Release);
+    }
+
+    /// No item of the page expires before this second.
+    pub(crate) fn earliest_expiry(&self) -> u32 {
+        // Relaxed: a bound; what must not be lost is ordered by the fences below.
+        self.earliest_expiry.load(Ordering::Relaxed)
+    }
+
+    /// Begins a sweep: from now on only what commits and the sweep itself find counts.
+    ///
+    /// The fence pairs with the one in `note_expiry`: either the sweep's scan sees the committed item, or the
+    /// commit sees this store and lowers the bound again.
+    pub(crate) fn begin_sweep(&self) {
+        self.earliest_expiry.store(NEVER, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Notes the expiry of an item that was just published in this page: a plain load first, since most
+    /// are later than what is known.
+    #[inline]
+    pub(crate) fn note_expiry(&self, deadline: Seconds) {
+        fence(Ordering::SeqCst);
+        if self.earliest_expiry.load(Ordering::Relaxed) > deadline.0 {
+            self.earliest_expiry.fetch_min(deadline.0, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes the earliest deadline a sweep's scan left behind.
+    pub(crate) fn lower_expiry(&self, deadline: u32) {
+        self.earliest_expiry.fetch_min(deadline, Ordering::Relaxed);
+    }
+}
+
+/// All pages: the table and the memory behind it.
+#[derive(Debug)]
+pub(crate) struct Pages {
+    memory: Arc<Reservation>,
+    table: Table<PageEntry>,
+    pub(crate) classes: ClassTable,
+    first_at: usize,
+    pub(crate) page_bytes: usize,
+    page_shift: u32,
+    granule_shift: u32,
+}
+
+impl Pages {
+    /// The pages of an arena.
+    pub(crate) fn new(arena: &Arena, page_table_at: usize, classes: ClassTable) -> Self {
+        let Geometry { page_bytes, granule, pages_at, pages_max, .. } = arena.geometry;
+        Self {
+            memory: Arc::clone(&arena.memory),
+            table: Table::new(&arena.memory, page_table_at, pages_max),
+            classes,
+            first_at: pages_at,
+            page_bytes,
+            page_shift: page_bytes.trailing_zeros(),
+            granule_shift: granule.trailing_zeros(),
+        }
+    }
+
+    /// What is known of a page.
+    #[inline]
+    pub(crate) fn entry(&self, page: PageId) -> &PageEntry {
+        &self.table[page.index()]
+    }
+
+    /// How many pages the table has.
+    pub(crate) fn count(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Offset of a page in the arena in bytes.
+    pub(crate) fn offset_of(&self, page: PageId) -> usize {
+        self.first_at + page.index() * self.page_bytes
+    }
+
+    /// The page a chunk lies in.
+    #[inline]
+    pub(crate) fn page_of(&self, reference: Ref) -> PageId {
+        let page = (self.offset(reference) - self.first_at) >> self.page_shift;
+        PageId(u32::try_from(page).expect("the table has fewer than 2^32 pages"))
+    }
+
+    /// The class of the page a chunk lies in.
+    #[inline]
+    pub(crate) fn class_of(&self, reference: Ref) -> Option<ClassId> {
+        self.entry(self.page_of(reference)).class()
+    }
+
+    #[inline]
+    fn offset(&self, reference: Ref) -> usize {
+        usize::try_from(reference.0).expect("32 bits fit") << self.granule_shift
+    }
+
+    /// The name of the chunk that is number `chunk` in a page of the class.
+    pub(crate) fn reference(&self, page: PageId, class: ClassId, chunk: u32) -> Ref {
+        let chunk = usize::try_from(chunk).expect("32 bits fit");
+        let offset = self.offset_of(page) + chunk * self.classes.chunk_bytes(class);
+        debug_assert!(chunk < self.chunks_per_page(class));
+        Ref(u32::try_from(offset >> self.granule_shift).expect("the granule was chosen for this"))
+    }
+
+    /// How many chunks of the class a page holds.
+    pub(crate) fn chunks_per_page(&self, class: ClassId) -> usize {
+        self.page_bytes / self.classes.chunk_bytes(class)
+    }
+
+    /// Whether a reference read as a hint names a formatted chunk of this class.
+    pub(crate) fn is_chunk_of(&self, reference: Ref, class: ClassId) -> bool {
+        let page = self.page_of(reference);
+        let entry = self.entry(page);
+        if entry.class() != Some(class) {
+            return false;
+        }
+        let within = self.offset(reference) - self.offset_of(page);
+        let size = self.classes.chunk_bytes(class);
+        within.is_multiple_of(size)
+            && within / size < usize::try_from(entry.formatted.load(Ordering::Acquire)).expect("32 bits fit")
+    }
+
+    /// The page's free list; for the audit.
+    pub(crate) fn free_list(&self, page: PageId) -> impl Iterator<Item = Ref> {
+        let head = Ref(self.entry(page).free_head.load(Ordering::Relaxed));
+        std::iter::successors(Some(head), |&reference| Some(self.chunk(reference).free_next()))
+            .take_while(|reference| reference.is_some())
+    }
+
+    /// The chunk with this name.
+    #[inline]
+    pub(crate) fn chunk(&self, reference: Ref) -> Chunk<'_> {
+        let offset = self.offset(reference);
+        #[cfg(debug_assertions)]
+        let bytes = self.class_of(reference).map_or(0, |class| self.classes.chunk_bytes(class));
+        #[cfg(not(debug_assertions))]
+        let bytes = super::classes::CHUNK_BYTES_MIN;
+        // SAFETY: references are made by `reference` from pages of the table, whose memory lies in the
+        // reservation and was opened before the page got its class.
+        let start = unsafe { NonNull::new_unchecked(self.memory.base().as_ptr().add(offset)) };
+        // SAFETY: as above; granules are multiples of 8, and no chunk is smaller than 16 bytes.
+        unsafe { Chunk::new(start, bytes) }
+    }
+}

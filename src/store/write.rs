@@ -1,0 +1,349 @@
+//! Writing: a value is stored in place where it fits, else in a chunk of its own that is filled and committed
+//! under the stripe's lock.
+
+use super::item::{Chunk, NewItem, Ref, SMALL_VALUE_BYTES_MAX, small_item_bytes, state, state_of};
+use super::outcome::{Mode, StoreOutcome, StoreRequest};
+use super::reserve::{Effort, Local};
+use super::slab::classes::ClassId;
+use super::table::{Found, LockedStripe};
+use super::{Key, Miss, Store};
+use crate::time::Seconds;
+
+/// A store operation that could not go on under the lock.
+pub(super) enum Halt {
+    /// A chunk of this class is needed.
+    Chunk(ClassId),
+    /// The stripe has no room for another entry.
+    Cell,
+}
+
+/// An item written under the lock.
+struct Written {
+    reference: Ref,
+    cas: u32,
+    /// The stripe would be better off with another row.
+    wants_row: bool,
+}
+
+impl Store {
+    /// Stores a value that is whole in the input.
+    pub fn store(&self, local: &mut Local, request: &StoreRequest<'_>, value: &[u8], now: Seconds) -> StoreOutcome {
+        if self.is_too_large(request.key.bytes.len(), request.client_flags, value.len()) {
+            return StoreOutcome::TooLarge;
+        }
+        if matches!(request.mode, Mode::Append | Mode::Prepend) {
+            return self.join(local, request, value, now);
+        }
+        let bytes = small_item_bytes(request.key.bytes.len(), request.client_flags, request.expiry, value.len());
+        match self.small_class(bytes, value.len()) {
+            Some(class) => self.put(local, request, value, class, now),
+            None => self.put_large(local, request, value, now),
+        }
+    }
+
+    /// The class of an item stored in one chunk, if it can be.
+    pub(super) fn small_class(&self, bytes: usize, value_len: usize) -> Option<ClassId> {
+        if value_len > SMALL_VALUE_BYTES_MAX { None } else { self.pages.classes.class_of(bytes) }
+    }
+
+    fn put(
+        &self,
+        local: &mut Local,
+        request: &StoreRequest<'_>,
+        value: &[u8],
+        class: ClassId,
+        now: Seconds,
+    ) -> StoreOutcome {
+        // Taken before the lock, so that the common set takes one lock once; in-place writes put it back.
+        let mut spare = self.take_chunk(local, class, now, Effort::Everything);
+        let new = NewItem {
+            key: request.key.bytes,
+            value_len: value.len(),
+            client_flags: request.client_flags,
+            expiry: request.expiry,
+            access: now,
+            main: false,
+        };
+        let outcome = loop {
+            let mut stripe = self.index.lock(request.key.hash);
+            let found = self.lookup(&mut stripe, local, request.key, now);
+            if let Err(refusal) = self.check(&stripe, local, request.mode, &found, now) {
+                break refusal;
+            }
+            let written = self.write(&mut stripe, local, request.key, found.ok(), &new, &[value], &mut spare);
+            let halt = match written {
+                Ok(written) => {
+                    let cas = if self.options.cas { stripe.wire_cas(written.cas) } else { 0 };
+                    self.count_store(local, written.reference);
+                    drop(stripe);
+                    self.after_write(written.wants_row);
+                    break StoreOutcome::Stored { cas };
+                }
+                Err(halt) => halt,
+            };
+            drop(stripe);
+            match halt {
+                Halt::Chunk(_) => break self.no_memory(local, class),
+                Halt::Cell => self.make_cell(local, request.key.hash, now),
+            }
+        };
+        if let Some(unused) = spare {
+            self.keep_chunk(local, unused);
+        }
+        outcome
+    }
+
+    pub(super) fn no_memory(&self, local: &Local, class: ClassId) -> StoreOutcome {
+        local.counters.outofmemory.bump();
+        local.class(class).outofmemory.bump();
+        StoreOutcome::NoMemory
+    }
+
+    /// Gives the index the row a commit asked for. Refused, the stripe lives with longer chains.
+    pub(super) fn after_write(&self, wants_row: bool) {
+        if wants_row {
+            self.index.add_row(&self.pool, self.index.rows());
+        }
+    }
+
+    /// Counts a store command that stored.
+    pub(super) fn count_store(&self, local: &Local, reference: Ref) {
+        local.counters.total_items.bump();
+        local.class(self.class_of(reference)).cmd_set.bump();
+    }
+
+    /// Whether the mode's condition holds for what is there.
+    pub(super) fn check(
+        &self,
+        stripe: &LockedStripe<'_>,
+        local: &Local,
+        mode: Mode,
+        found: &Result<Found, Miss>,
+        now: Seconds,
+    ) -> Result<(), StoreOutcome> {
+        match (mode, found) {
+            (Mode::Add, Ok(found)) => {
+                self.pages.chunk(found.reference).note_hit(now);
+                Err(StoreOutcome::NotStored)
+            }
+            (Mode::Replace | Mode::Append | Mode::Prepend, Err(_)) => Err(StoreOutcome::NotStored),
+            (Mode::Cas(_), Err(_)) => Err(StoreOutcome::NotFound),
+            (Mode::Cas(unique), Ok(found)) => {
+                let class = local.class(self.class_of(found.reference));
+                if self.options.cas && stripe.wire_cas(self.pages.chunk(found.reference).cas()) == unique {
+                    class.cas_hits.bump();
+                    Ok(())
+                } else {
+                    class.cas_badval.bump();
+                    Err(StoreOutcome::Exists)
+                }
+            }
+            (Mode::Set | Mode::Add | Mode::Replace | Mode::Append | Mode::Prepend, _) => Ok(()),
+        }
+    }
+
+    /// Writes an item where the key's item is, or into the spare chunk.
+    #[expect(clippy::too_many_arguments, reason = "the pieces of a write, all borrowed from one caller's frame")]
+    fn write(
+        &self,
+        stripe: &mut LockedStripe<'_>,
+        local: &mut Local,
+        key: Key<'_>,
+        found: Option<Found>,
+        new: &NewItem<'_>,
+        parts: &[&[u8]],
+        spare: &mut Option<Ref>,
+    ) -> Result<Written, Halt> {
+        if let Some(found) = found
+            && self.fits_in_place(self.pages.chunk(found.reference), found.reference, new)
+        {
+            return Ok(self.overwrite(stripe, local, found.reference, new, parts));
+        }
+        let Some(reference) = *spare else {
+            let class = self.pages.classes.class_of(new.bytes()).expect("callers send large items elsewhere");
+            return Err(Halt::Chunk(class));
+        };
+        let mut item = *new;
+        let ghost_hit = found.is_none() && self.ghost.take(key.hash);
+        item.main = match found {
+            Some(found) => self.pages.chunk(found.reference).state() & state::MAIN != 0,
+            None => ghost_hit,
+        };
+        let chunk = self.pages.chunk(reference);
+        chunk.fill(&item, parts);
+        let wants_row = self.link(stripe, local, key, found, reference, ghost_hit).map_err(|_| Halt::Cell)?;
+        *spare = None;
+        Ok(Written { reference, cas: chunk.cas(), wants_row })
+    }
+
+    /// Makes a filled chunk the key's item: in the old one's place, or as a new entry.
+    pub(super) fn link(
+        &self,
+        stripe: &mut LockedStripe<'_>,
+        local: &mut Local,
+        key: Key<'_>,
+        found: Option<Found>,
+        reference: Ref,
+        ghost_hit: bool,
+    ) -> Result<bool, super::table::NoCell> {
+        let chunk = self.pages.chunk(reference);
+        chunk.set_cas(stripe.next_cas());
+        chunk.publish(u8::try_from(key.bytes.len()).expect("keys are at most 250 bytes"));
+        let wants_row = match found {
+            Some(found) => {
+                stripe.replace(found.slot, reference);
+                self.let_go(local, found.reference);
+                false
+            }
+            None => stripe.insert(&self.pages, key.hash, reference).inspect_err(|_| chunk.retire())?,
+        };
+        self.count_stored(local, reference);
+        let class = self.class_of(reference);
+        self.note_expiry(reference, chunk.expiry());
+        if ghost_hit {
+            local.counters.ghost_hits.bump();
+        }
+        if ghost_hit || chunk.state() & state::MAIN == 0 {
+            local.committed(class, reference, ghost_hit);
+        }
+        Ok(wants_row)
+    }
+
+    /// Whether a new value can be written over an item where it lies: same optional fields, same class.
+    fn fits_in_place(&self, old: Chunk<'_>, reference: Ref, new: &NewItem<'_>) -> bool {
+        const OPTIONAL: u8 = state::HAS_EXPTIME | state::HAS_FLAGS;
+        !old.is_large()
+            && old.state() & OPTIONAL == state_of(new.client_flags, new.expiry)
+            && self.pages.classes.class_of(new.bytes()) == Some(self.class_of(reference))
+    }
+
+    fn overwrite(
+        &self,
+        stripe: &mut LockedStripe<'_>,
+        local: &Local,
+        reference: Ref,
+        new: &NewItem<'_>,
+        parts: &[&[u8]],
+    ) -> Written {
+        let chunk = self.pages.chunk(reference);
+        self.count_gone(local, reference, chunk);
+        let cas = stripe.next_cas();
+        chunk.overwrite(&mut *stripe.state, parts, cas, new);
+        self.count_stored(local, reference);
+        self.note_expiry(reference, new.expiry);
+        Written { reference, cas, wants_row: false }
+    }
+
+    /// Makes room for an entry in a stripe whose chain is full: a new row, or one item less.
+    #[cold]
+    pub(super) fn make_cell(&self, local: &mut Local, hash: u64, now: Seconds) {
+        if self.index.add_row(&self.pool, self.index.rows()) {
+            return;
+        }
+        let mut stripe = self.index.lock(hash);
+        let coldest = stripe
+            .neighbours(hash)
+            .min_by_key(|&(reference, _)| self.pages.chunk(reference).state() & (state::FREQUENCY | state::MAIN));
+        let Some((reference, slot)) = coldest else { return };
+        stripe.remove(hash, slot);
+        self.count_evicted(local, reference, self.pages.chunk(reference), now);
+        local.counters.index_evictions.bump();
+        self.let_go(local, reference);
+    }
+
+    /// append and prepend: old and new value in a chunk of their own.
+    fn join(&self, local: &mut Local, request: &StoreRequest<'_>, value: &[u8], now: Seconds) -> StoreOutcome {
+        let mut spare = None;
+        let outcome = loop {
+            let mut stripe = self.index.lock(request.key.hash);
+            let found = self.lookup(&mut stripe, local, request.key, now);
+            if let Err(refusal) = self.check(&stripe, local, request.mode, &found, now) {
+                break refusal;
+            }
+            let Ok(found) = found else { break StoreOutcome::NotStored };
+            let joined = self.joined(found.reference, request.key.bytes, value.len(), now);
+            if self.is_too_large(joined.key.len(), joined.client_flags, joined.value_len) {
+                break StoreOutcome::NotStored;
+            }
+            let Some(class) = self.small_class(joined.bytes(), joined.value_len) else {
+                drop(stripe);
+                break self.join_large(local, request, super::large::Source::Slice(value), now);
+            };
+            let fitting = spare.filter(|&spare| self.class_of(spare) >= class);
+            let Some(target) = fitting else {
+                drop(stripe);
+                if let Some(unfit) = spare.take() {
+                    self.keep_chunk(local, unfit);
+                }
+                spare = self.take_chunk(local, class, now, Effort::Everything);
+                if spare.is_none() {
+                    break self.no_memory(local, class);
+                }
+                continue;
+            };
+            spare = None;
+            break self.commit_joined(&mut stripe, local, request, found, &joined, value, target);
+        };
+        if let Some(unused) = spare {
+            self.keep_chunk(local, unused);
+        }
+        outcome
+    }
+
+    /// The item that an append or prepend of so many bytes makes of an old one.
+    pub(super) fn joined<'k>(&self, old: Ref, key: &'k [u8], added: usize, now: Seconds) -> NewItem<'k> {
+        let chunk = self.pages.chunk(old);
+        NewItem {
+            key,
+            value_len: chunk.value_len() + added,
+            client_flags: chunk.client_flags(),
+            expiry: chunk.expiry(),
+            access: now,
+            main: chunk.state() & state::MAIN != 0,
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the pieces of a write, all borrowed from one caller's frame")]
+    fn commit_joined(
+        &self,
+        stripe: &mut LockedStripe<'_>,
+        local: &mut Local,
+        request: &StoreRequest<'_>,
+        found: Found,
+        joined: &NewItem<'_>,
+        value: &[u8],
+        target: Ref,
+    ) -> StoreOutcome {
+        let old = self.pages.chunk(found.reference).value(&*stripe.state);
+        let parts = if request.mode == Mode::Append { [old, value] } else { [value, old] };
+        self.pages.chunk(target).fill(joined, &parts);
+        let linked = self.link(stripe, local, request.key, Some(found), target, false);
+        linked.expect("replacing needs no cell");
+        self.count_store(local, target);
+        let cas = self.pages.chunk(target).cas();
+        StoreOutcome::Stored { cas: if self.options.cas { stripe.wire_cas(cas) } else { 0 } }
+    }
+
+    /// Rewrites a small item's value, keeping flags and expiry: in place or in the spare chunk.
+    pub(super) fn rewrite(
+        &self,
+        stripe: &mut LockedStripe<'_>,
+        local: &mut Local,
+        key: Key<'_>,
+        found: Found,
+        value: &[u8],
+        spare: &mut Option<Ref>,
+        now: Seconds,
+    ) -> Result<(), Halt> {
+        let chunk = self.pages.chunk(found.reference);
+        let new = NewItem {
+            key: key.bytes,
+            value_len: value.len(),
+            client_flags: chunk.client_flags(),
+            expiry: chunk.expiry(),
+            access: now,
+            main: false,
+        };
+        self.write(stripe, local, key, Some(found), &new, &[value], spare).map(|_| ())
+    }
+}

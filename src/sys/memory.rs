@@ -1,0 +1,219 @@
+//! Address space: reserved in one piece, opened part by part, given back to the system part by part.
+//!
+//! Tables of atomics lie in it as [`Table`]s; what the raw rest means is the store's business.
+
+#![expect(unsafe_code, reason = "mmap and its relatives, and references into what they return")]
+
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use crate::sync::{AtomicU32, AtomicU64};
+
+/// Smallest unit in which the system opens and takes back memory on the platforms we run on, in bytes.
+pub const OS_PAGE_BYTES: usize = 4096;
+
+/// A range of address space. Nothing in it can be touched before it is opened.
+pub struct Reservation {
+    base: NonNull<u8>,
+    bytes: usize,
+}
+
+// SAFETY: the reservation is a range of addresses; its methods are system calls that are safe from any thread.
+unsafe impl Send for Reservation {}
+// SAFETY: as for Send: no method gives out anything but atomics and raw pointers.
+unsafe impl Sync for Reservation {}
+
+impl Reservation {
+    /// Reserves `bytes` of address space, rounded up to whole OS pages.
+    ///
+    /// # Errors
+    /// When the system refuses the range.
+    pub fn new(bytes: usize) -> io::Result<Self> {
+        let bytes = bytes.next_multiple_of(OS_PAGE_BYTES);
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a fresh anonymous mapping at an address of the kernel's choice aliases nothing.
+        let address = unsafe { libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0) };
+        if address == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let base = NonNull::new(address.cast()).ok_or_else(|| io::Error::other("mmap returned address 0"))?;
+        Ok(Self { base, bytes })
+    }
+
+    /// First address. Only what was opened may be touched.
+    #[must_use]
+    #[inline]
+    pub fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    /// Makes the OS pages that hold `[offset, offset + bytes)` readable and writable. New memory reads as zero;
+    /// opening twice changes nothing.
+    ///
+    /// # Errors
+    /// When the system has no memory to promise.
+    pub fn open(&self, offset: usize, bytes: usize) -> io::Result<()> {
+        let (start, length) = self.os_pages(offset, bytes);
+        // SAFETY: `os_pages` bounds the range to this mapping.
+        let address = unsafe { self.base.as_ptr().add(start) };
+        // SAFETY: raising the protection of our own mapping invalidates no reference into it.
+        match unsafe { libc::mprotect(address.cast(), length, libc::PROT_READ | libc::PROT_WRITE) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// Gives the memory of the whole OS pages inside `[offset, offset + bytes)` back; it reads as zero afterwards.
+    pub fn release(&self, offset: usize, bytes: usize) {
+        let start = offset.next_multiple_of(OS_PAGE_BYTES);
+        let end = (offset + bytes).min(self.bytes) / OS_PAGE_BYTES * OS_PAGE_BYTES;
+        if start >= end {
+            return;
+        }
+        // SAFETY: the range was just bounded to this mapping.
+        let address = unsafe { self.base.as_ptr().add(start) };
+        // SAFETY: our own private anonymous pages; all that looks at them are atomics, which then read zero.
+        // A refusal leaves the memory with us, which costs memory only.
+        unsafe { libc::madvise(address.cast(), end - start, libc::MADV_DONTNEED) };
+    }
+
+    /// Asks for huge pages in `[offset, offset + bytes)`. The system may ignore it.
+    pub fn prefer_huge_pages(&self, offset: usize, bytes: usize) {
+        let (start, length) = self.os_pages(offset, bytes);
+        // SAFETY: `os_pages` bounds the range to this mapping.
+        let address = unsafe { self.base.as_ptr().add(start) };
+        // SAFETY: an advice about our own mapping changes no content.
+        unsafe { libc::madvise(address.cast(), length, libc::MADV_HUGEPAGE) };
+    }
+
+    /// The OS pages that hold a range: start and length in bytes.
+    fn os_pages(&self, offset: usize, bytes: usize) -> (usize, usize) {
+        assert!(offset + bytes <= self.bytes, "the range lies in the reservation");
+        let start = offset / OS_PAGE_BYTES * OS_PAGE_BYTES;
+        (start, (offset + bytes).next_multiple_of(OS_PAGE_BYTES) - start)
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and whoever looks into it holds an `Arc` of this reservation.
+        unsafe { libc::munmap(self.base.as_ptr().cast(), self.bytes) };
+    }
+}
+
+impl fmt::Debug for Reservation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reservation").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
+/// Types that may be looked at in zeroed memory by many threads.
+///
+/// # Safety
+/// All-zero bytes are a value of the type, and all its bytes lie in atomics.
+pub unsafe trait ZeroedAtomics: Default {}
+
+// SAFETY: an atomic integer; zero is a value.
+unsafe impl ZeroedAtomics for AtomicU32 {}
+// SAFETY: an atomic integer; zero is a value.
+unsafe impl ZeroedAtomics for AtomicU64 {}
+
+/// A slice of atomics in a reservation. An element may be touched once its place is opened.
+#[cfg(not(loom))]
+pub struct Table<T: ZeroedAtomics> {
+    first: NonNull<T>,
+    count: usize,
+    _memory: Arc<Reservation>,
+    _elements: PhantomData<T>,
+}
+
+#[cfg(not(loom))]
+impl<T: ZeroedAtomics> Table<T> {
+    /// The `count` elements that start at byte `offset`.
+    #[must_use]
+    pub fn new(memory: &Arc<Reservation>, offset: usize, count: usize) -> Self {
+        assert!(offset.is_multiple_of(align_of::<T>()), "elements are aligned");
+        assert!(offset + count * size_of::<T>() <= memory.bytes, "the table lies in the reservation");
+        // SAFETY: the offset was just bounded to the mapping.
+        let first = unsafe { memory.base.add(offset) }.cast();
+        Self { first, count, _memory: Arc::clone(memory), _elements: PhantomData }
+    }
+}
+
+#[cfg(not(loom))]
+impl<T: ZeroedAtomics> Deref for Table<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        // SAFETY: the range was bounded and aligned in `new`, the mapping lives as long as `_memory`, and a
+        // `ZeroedAtomics` is valid in zeroed memory and shared soundly.
+        unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.count) }
+    }
+}
+
+#[cfg(not(loom))]
+// SAFETY: gives out shared references to atomics only.
+unsafe impl<T: ZeroedAtomics + Send> Send for Table<T> {}
+#[cfg(not(loom))]
+// SAFETY: gives out shared references to atomics only.
+unsafe impl<T: ZeroedAtomics + Sync> Sync for Table<T> {}
+
+/// Under loom the elements are loom's atomics, which cannot lie in mapped memory.
+#[cfg(loom)]
+pub struct Table<T: ZeroedAtomics> {
+    elements: Box<[T]>,
+}
+
+#[cfg(loom)]
+impl<T: ZeroedAtomics> Table<T> {
+    /// `count` elements.
+    #[must_use]
+    pub fn new(_memory: &Arc<Reservation>, _offset: usize, count: usize) -> Self {
+        Self { elements: (0..count).map(|_| T::default()).collect() }
+    }
+}
+
+#[cfg(loom)]
+impl<T: ZeroedAtomics> Deref for Table<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.elements
+    }
+}
+
+impl<T: ZeroedAtomics> fmt::Debug for Table<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").field("count", &self.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::{OS_PAGE_BYTES, Reservation, Table};
+    use crate::sync::{AtomicU64, Ordering};
+    use std::sync::Arc;
+
+    #[test]
+    fn opened_memory_is_zero_and_released_memory_is_zero_again() {
+        let memory = Arc::new(Reservation::new(1 << 20).expect("a megabyte of addresses"));
+        memory.open(8 * OS_PAGE_BYTES, OS_PAGE_BYTES).expect("one page");
+        let table: Table<AtomicU64> = Table::new(&memory, 8 * OS_PAGE_BYTES, 512);
+        assert_eq!(table[511].load(Ordering::Relaxed), 0);
+        table[511].store(7, Ordering::Relaxed);
+        memory.release(8 * OS_PAGE_BYTES, OS_PAGE_BYTES);
+        assert_eq!(table[511].load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "lies in the reservation")]
+    fn a_table_past_the_end_is_refused() {
+        let memory = Arc::new(Reservation::new(OS_PAGE_BYTES).expect("one page of addresses"));
+        let _: Table<AtomicU64> = Table::new(&memory, 0, 513);
+    }
+}
