@@ -4,6 +4,7 @@ pub mod bytes;
 pub mod hash;
 pub mod limits;
 pub mod net;
+pub mod server;
 pub mod store;
 pub mod sync;
 pub mod sys;

@@ -156,10 +156,7 @@ mod tests {
     #[test]
     fn lists_split_at_commas_and_semicolons() {
         let list = parse_list("127.0.0.1:1,[::1]:2;localhost,").expect("a good list");
-        assert_eq!(
-            list,
-            [expected("127.0.0.1", Some(1)), expected("::1", Some(2)), expected("localhost", None)]
-        );
+        assert_eq!(list, [expected("127.0.0.1", Some(1)), expected("::1", Some(2)), expected("localhost", None)]);
     }
 
     #[test]

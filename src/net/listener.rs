@@ -227,10 +227,7 @@ mod tests {
         let accepted = socket2::SockRef::from(&accepted);
         assert!(accepted.tcp_nodelay().expect("a TCP socket"));
         assert!(accepted.keepalive().expect("a TCP socket"));
-        assert_eq!(
-            listeners[0].accept().expect_err("no second one").kind(),
-            std::io::ErrorKind::WouldBlock
-        );
+        assert_eq!(listeners[0].accept().expect_err("no second one").kind(), std::io::ErrorKind::WouldBlock);
     }
 
     #[test]

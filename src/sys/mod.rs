@@ -1,1 +1,5 @@
 //! OS calls that std, mio and socket2 do not have, each behind a safe function.
+
+pub mod clock;
+pub mod process;
+pub mod user;

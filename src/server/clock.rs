@@ -1,0 +1,77 @@
+//! The clock: the only place that reads one. Everybody else is told the time.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::sys::clock::coarse_monotonic_nanos;
+use crate::time::{Now, Seconds};
+
+const SECOND_NANOS: u64 = 1_000_000_000;
+
+/// Whole seconds since the server's epoch. Cheap to read, once a turn of a loop; cheap to copy.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    /// The coarse monotonic clock at the epoch's second 0, in nanoseconds.
+    epoch_nanos: u64,
+    /// Unix time of that moment, in seconds.
+    unix_epoch: i64,
+}
+
+impl Clock {
+    /// Starts the clock at [`Seconds::START`]. Its seconds turn with those of Unix time, as far as that
+    /// is not set later: an absolute exptime is then kept to the second.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one home of the clock")]
+    pub fn start() -> Self {
+        let monotonic = coarse_monotonic_nanos();
+        let unix = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let before_start = u64::from(Seconds::START.0) * SECOND_NANOS + u64::from(unix.subsec_nanos());
+        let unix_seconds = i64::try_from(unix.as_secs()).unwrap_or(i64::MAX);
+        Self {
+            // A machine up for less than two seconds has no such moment: wrapping, the difference still holds.
+            epoch_nanos: monotonic.wrapping_sub(before_start),
+            unix_epoch: unix_seconds - i64::from(Seconds::START.0),
+        }
+    }
+
+    /// The present second.
+    #[must_use]
+    #[inline]
+    pub fn now(&self) -> Now {
+        let seconds = self.nanos() / SECOND_NANOS;
+        // 136 years of uptime.
+        Now { seconds: Seconds(u32::try_from(seconds).unwrap_or(u32::MAX)), unix_epoch: self.unix_epoch }
+    }
+
+    /// How long until `moment` begins; zero when it has.
+    #[must_use]
+    pub fn until(&self, moment: Seconds) -> Duration {
+        Duration::from_nanos((u64::from(moment.0) * SECOND_NANOS).saturating_sub(self.nanos()))
+    }
+
+    fn nanos(&self) -> u64 {
+        coarse_monotonic_nanos().wrapping_sub(self.epoch_nanos)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Clock;
+    use crate::time::Seconds;
+
+    #[test]
+    fn a_clock_starts_at_the_first_second() {
+        let clock = Clock::start();
+        let now = clock.now();
+        assert!(now.seconds >= Seconds::START);
+        assert!(now.seconds <= Seconds(Seconds::START.0 + 1));
+        assert!(now.unix() > 1_600_000_000);
+    }
+
+    #[test]
+    fn the_way_to_a_moment_ends_there() {
+        let clock = Clock::start();
+        assert!(clock.until(Seconds::START).is_zero());
+        let way = clock.until(Seconds(Seconds::START.0 + 10));
+        assert!(way.as_secs() >= 8 && way.as_secs() <= 10, "{way:?}");
+    }
+}

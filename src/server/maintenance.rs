@@ -1,0 +1,22 @@
+//! The maintenance thread: calls the store's background work, and sleeps while none is due.
+
+use std::thread;
+use std::time::Duration;
+
+use super::Shared;
+use crate::store::Progress;
+
+/// The coarse clock ticks late by up to this: waking before the tick would find the old second.
+const CLOCK_TICK: Duration = Duration::from_millis(10);
+
+/// Works until the roster stops. To end a sleep early, unpark the thread.
+pub(super) fn run(shared: &Shared) {
+    let mut local = shared.store.local();
+    while !shared.roster.is_stopping() {
+        match shared.store.step(&mut local, shared.clock.now().seconds) {
+            // A step holds locks for at most 50 us; between steps who waits for them goes first.
+            Progress::More => thread::yield_now(),
+            Progress::IdleUntil(moment) => thread::park_timeout(shared.clock.until(moment) + CLOCK_TICK),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Threads: the workers, the acceptor, maintenance; the clock and the signals.
+//!
+//! [`Server::open`] takes everything a start can fail for, on one thread; [`Server::start`] starts the threads;
+//! [`Running::stop`] ends them.
+
+use std::fmt;
+use std::io;
+use std::thread::{self, JoinHandle};
+
+use mio::{Poll, Waker};
+
+mod acceptor;
+pub mod clock;
+mod maintenance;
+pub mod roster;
+pub mod signals;
+mod worker;
+
+use acceptor::Acceptor;
+pub use acceptor::Limits;
+use clock::Clock;
+use roster::{Roster, WAKE};
+
+use crate::net::{self, Listener};
+use crate::store::{self, Store};
+use crate::sync::Arc;
+use crate::telemetry::{CommandCounters, Registry};
+
+/// What a server is told at start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where to listen.
+    pub net: net::Options,
+    /// How items are kept.
+    pub store: store::Options,
+    /// Who may come in.
+    pub limits: Limits,
+    /// `-t`: how many threads serve connections.
+    pub workers: usize,
+}
+
+/// What all threads share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The items.
+    pub store: Store,
+    /// Who serves how many connections.
+    pub roster: Arc<Roster>,
+    /// The time.
+    pub clock: Clock,
+    /// Every thread's counters of commands and connections.
+    pub counters: Registry<CommandCounters>,
+}
+
+/// Why a server could not be started.
+#[derive(Debug)]
+pub enum StartError {
+    /// An address, port or file to listen on could not be had.
+    Bind(net::BindError),
+    /// The memory for the items could not be had.
+    Store(store::OpenError),
+    /// The kernel refused descriptors or threads.
+    System(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+            Self::System(error) => write!(f, "failed to start threads: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+/// A server with its sockets bound and its memory reserved, and no threads yet: it may still be forked.
+#[derive(Debug)]
+pub struct Server {
+    options: Options,
+    listeners: Vec<Listener>,
+    store: Store,
+}
+
+/// A server that serves.
+#[derive(Debug)]
+pub struct Running {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+    maintenance: JoinHandle<()>,
+}
+
+impl Server {
+    /// Reserves the memory and binds the sockets.
+    ///
+    /// # Errors
+    /// When the machine does not have what the options ask for.
+    pub fn open(options: Options) -> Result<Self, StartError> {
+        let store = Store::open(&options.store).map_err(StartError::Store)?;
+        let listeners = net::bind(&options.net).map_err(StartError::Bind)?;
+        Ok(Self { options, listeners, store })
+    }
+
+    /// The listening sockets, in the order of the options.
+    #[must_use]
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// When the kernel refuses descriptors or threads.
+    pub fn start(self) -> Result<Running, StartError> {
+        let door = Poll::new()?;
+        let polls = (0..self.options.workers).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>()?;
+        let wakers = polls.iter().map(waker).collect::<io::Result<Vec<_>>>()?;
+        let roster = Arc::new(Roster::new(waker(&door)?, wakers));
+        let shared = Arc::new(Shared {
+            store: self.store,
+            roster: Arc::clone(&roster),
+            clock: Clock::start(),
+            counters: Registry::new(),
+        });
+        let acceptor = Acceptor::new(door, self.listeners, roster, self.options.limits, shared.counters.register())?;
+        let mut threads = Vec::with_capacity(polls.len() + 1);
+        for (number, poll) in polls.into_iter().enumerate() {
+            let shared = Arc::clone(&shared);
+            threads.push(spawn(format!("worker-{number}"), move || worker::run(number, poll, &shared))?);
+        }
+        threads.push(spawn("acceptor".to_owned(), move || acceptor.run())?);
+        let for_maintenance = Arc::clone(&shared);
+        let maintenance = spawn("maintenance".to_owned(), move || maintenance::run(&for_maintenance))?;
+        Ok(Running { shared, threads, maintenance })
+    }
+}
+
+impl Running {
+    /// Ends all threads and waits for them. Requests that have been read are answered.
+    pub fn stop(self) {
+        self.shared.roster.stop();
+        self.maintenance.thread().unpark();
+        for thread in self.threads.into_iter().chain([self.maintenance]) {
+            if thread.join().is_err() {
+                log::error!("a thread had ended before it was told to");
+            }
+        }
+    }
+}
+
+fn waker(poll: &Poll) -> io::Result<Waker> {
+    Waker::new(poll.registry(), WAKE)
+}
+
+fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name).spawn(body)
+}
