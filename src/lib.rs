@@ -1,6 +1,7 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod bytes;
+pub mod config;
 pub mod hash;
 pub mod limits;
 pub mod net;
