@@ -373,6 +373,9 @@ impl Flags {
                     .to_owned(),
             );
         }
+        if config.net.endpoints.is_empty() {
+            lines.push("listening nowhere: -p 0 and no address with a port of its own".to_owned());
+        }
         if config.clients.workers > WORKERS_WARNED_ABOVE {
             lines.push(
                 "Setting a high number of worker threads is not recommended; as many as there are cores or fewer do \

@@ -116,7 +116,7 @@ fn bind_tcp(host: Option<&str>, port: Port, options: &Options, listeners: &mut V
         Port::Number(number) => number,
     };
     let what = match host {
-        Some(host) => format!("{host} TCP port {number}"),
+        Some(host) => format!("one of interface(s) {host}:{number}"),
         None => format!("TCP port {number}"),
     };
     let addresses = match resolve(host, number) {
@@ -236,7 +236,7 @@ mod tests {
         let (_, port) = listeners[0].port().expect("TCP has a port");
         let endpoints = vec![Endpoint::Tcp { host: Some("127.0.0.1".to_owned()), port: Port::Number(port) }];
         let error = bind(&Options { endpoints, backlog: 16, socket_mark: 0 }).expect_err("it is in use");
-        assert!(error.to_string().starts_with("failed to listen on 127.0.0.1 TCP port"), "{error}");
+        assert!(error.to_string().starts_with("failed to listen on one of interface(s) 127.0.0.1:"), "{error}");
     }
 
     #[test]

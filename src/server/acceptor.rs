@@ -27,11 +27,11 @@ const EVENTS_MAX: usize = 64;
 
 /// Who may come in.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(super) struct Limits {
     /// `-c`: most connections at a time.
-    pub connections_max: usize,
+    pub(super) connections_max: usize,
     /// `maxconns_fast`: refuse the next one with a line, rather than leave it waiting.
-    pub refuse_fast: bool,
+    pub(super) refuse_fast: bool,
 }
 
 /// The acceptor's state. It lives on its own thread.

@@ -11,33 +11,21 @@ use mio::{Poll, Waker};
 
 mod acceptor;
 pub mod clock;
+pub mod files;
 mod maintenance;
 pub mod roster;
 pub mod signals;
 mod worker;
 
-use acceptor::Acceptor;
-pub use acceptor::Limits;
+use acceptor::{Acceptor, Limits};
 use clock::Clock;
 use roster::{Roster, WAKE};
 
+use crate::config::Config;
 use crate::net::{self, Listener};
 use crate::store::{self, Store};
 use crate::sync::Arc;
 use crate::telemetry::{CommandCounters, Registry};
-
-/// What a server is told at start.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Where to listen.
-    pub net: net::Options,
-    /// How items are kept.
-    pub store: store::Options,
-    /// Who may come in.
-    pub limits: Limits,
-    /// `-t`: how many threads serve connections.
-    pub workers: usize,
-}
 
 /// What all threads share.
 #[derive(Debug)]
@@ -84,7 +72,8 @@ impl From<io::Error> for StartError {
 /// A server with its sockets bound and its memory reserved, and no threads yet: it may still be forked.
 #[derive(Debug)]
 pub struct Server {
-    options: Options,
+    limits: Limits,
+    workers: usize,
     listeners: Vec<Listener>,
     store: Store,
 }
@@ -102,10 +91,12 @@ impl Server {
     ///
     /// # Errors
     /// When the machine does not have what the options ask for.
-    pub fn open(options: Options) -> Result<Self, StartError> {
-        let store = Store::open(&options.store).map_err(StartError::Store)?;
-        let listeners = net::bind(&options.net).map_err(StartError::Bind)?;
-        Ok(Self { options, listeners, store })
+    pub fn open(config: &Config) -> Result<Self, StartError> {
+        let store = Store::open(&config.store).map_err(StartError::Store)?;
+        let listeners = net::bind(&config.net).map_err(StartError::Bind)?;
+        let clients = &config.clients;
+        let limits = Limits { connections_max: clients.connections_max, refuse_fast: clients.refuse_fast };
+        Ok(Self { limits, workers: clients.workers, listeners, store })
     }
 
     /// The listening sockets, in the order of the options.
@@ -120,7 +111,7 @@ impl Server {
     /// When the kernel refuses descriptors or threads.
     pub fn start(self) -> Result<Running, StartError> {
         let door = Poll::new()?;
-        let polls = (0..self.options.workers).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>()?;
+        let polls = (0..self.workers).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>()?;
         let wakers = polls.iter().map(waker).collect::<io::Result<Vec<_>>>()?;
         let roster = Arc::new(Roster::new(waker(&door)?, wakers));
         let shared = Arc::new(Shared {
@@ -129,7 +120,7 @@ impl Server {
             clock: Clock::start(),
             counters: Registry::new(),
         });
-        let acceptor = Acceptor::new(door, self.listeners, roster, self.options.limits, shared.counters.register())?;
+        let acceptor = Acceptor::new(door, self.listeners, roster, self.limits, shared.counters.register())?;
         let mut threads = Vec::with_capacity(polls.len() + 1);
         for (number, poll) in polls.into_iter().enumerate() {
             let shared = Arc::clone(&shared);
