@@ -74,19 +74,19 @@ fn serve(config: &mut Config) -> Result<(), Failure> {
     let server = Server::open(config).map_err(|error| (SYSTEM, error.to_string()))?;
     write_ports(&server)?;
     // A daemon leaves the folder that a relative path starts from.
-    let pidfile = config.process.pidfile.as_ref().map(|path| std::path::absolute(path).unwrap_or(path.clone()));
+    let pidfile = config.process.pidfile.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
     if config.process.daemon {
         let verbose = config.process.verbosity > 0;
         let daemon = Daemon { leave_folder: !config.process.core_dumps, close_terminal: !verbose };
         process::daemonize(daemon).map_err(system("failed to daemon() in order to daemonize"))?;
     }
+    let mut signals = Signals::catch().map_err(system("failed to catch signals"))?;
+    let running = server.start().map_err(|error| (SYSTEM, error.to_string()))?;
     if config.process.lock_memory
         && let Err(error) = process::lock_memory()
     {
         log::warn!("-k invalid, mlockall() failed: {error}");
     }
-    let mut signals = Signals::catch().map_err(system("failed to catch signals"))?;
-    let running = server.start().map_err(|error| (SYSTEM, error.to_string()))?;
     if let Some(path) = &pidfile {
         write_pidfile(path);
     }
@@ -121,6 +121,11 @@ fn wait(signals: &mut Signals, running: Running) -> Result<(), Failure> {
 fn raise_limits(config: &mut Config) -> Result<(), Failure> {
     if config.process.core_dumps {
         process::raise_core_limit().map_err(system("failed to ensure corefile creation"))?;
+    }
+    if config.process.lock_memory
+        && let Err(error) = process::lift_locked_memory_limit()
+    {
+        log::info!("the limit of locked memory stays: {error}");
     }
     let own = DESCRIPTORS_RESERVED + config.clients.workers.saturating_mul(DESCRIPTORS_PER_WORKER);
     let wanted = config.clients.connections_max.saturating_add(own);
