@@ -74,7 +74,8 @@ fn serve(config: &mut Config) -> Result<(), Failure> {
     let server = Server::open(config).map_err(|error| (SYSTEM, error.to_string()))?;
     write_ports(&server)?;
     // A daemon leaves the folder that a relative path starts from.
-    let pidfile = config.process.pidfile.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+    let pidfile =
+        config.process.pidfile.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
     if config.process.daemon {
         let verbose = config.process.verbosity > 0;
         let daemon = Daemon { leave_folder: !config.process.core_dumps, close_terminal: !verbose };

@@ -10,7 +10,7 @@ fn parse(line: &str) -> Result<Config, Exit> {
 }
 
 fn good(line: &str) -> Config {
-    parse(line).unwrap_or_else(|exit| panic!("{line}: {}", exit.message))
+    parse(line).map_err(|exit| exit.message).expect(line)
 }
 
 #[track_caller]

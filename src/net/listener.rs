@@ -223,8 +223,12 @@ mod tests {
         let (family, port) = listeners[0].port().expect("TCP has a port");
         assert_eq!(family, Family::Inet);
         let _client = net::TcpStream::connect(("127.0.0.1", port)).expect("it listens");
-        let Ok(Stream::Tcp(accepted)) = listeners[0].accept() else { panic!("one connection waits") };
-        let accepted = socket2::SockRef::from(&accepted);
+        let accepted = listeners[0].accept().expect("one connection waits");
+        assert!(accepted.is_tcp());
+        let accepted = match &accepted {
+            Stream::Tcp(stream) => socket2::SockRef::from(stream),
+            Stream::Unix(stream) => socket2::SockRef::from(stream),
+        };
         assert!(accepted.tcp_nodelay().expect("a TCP socket"));
         assert!(accepted.keepalive().expect("a TCP socket"));
         assert_eq!(listeners[0].accept().expect_err("no second one").kind(), std::io::ErrorKind::WouldBlock);
