@@ -2,6 +2,7 @@
 
 pub mod bytes;
 pub mod command;
+pub mod conn;
 pub mod hash;
 pub mod limits;
 pub mod net;
