@@ -7,6 +7,7 @@ pub mod hash;
 pub mod limits;
 pub mod net;
 pub mod protocol;
+pub mod server;
 pub mod store;
 pub mod sync;
 pub mod sys;

@@ -1,5 +1,7 @@
-//! Threads, event loops, the clock and signals.
+//! Threads: the workers, the acceptor, maintenance; the clock and the signals.
 
+mod client;
 pub mod clock;
-pub mod slots;
+pub mod roster;
+mod slots;
 pub mod worker;
