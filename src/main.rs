@@ -26,7 +26,7 @@ const DESCRIPTORS_PER_WORKER: usize = 2;
 type Failure = (i32, String);
 
 fn main() {
-    let mut config = match Config::from_args(env::args_os()) {
+    let config = match Config::from_args(env::args_os()) {
         Ok(config) => config,
         Err(exit) => say_and_exit(&exit),
     };
@@ -34,7 +34,7 @@ fn main() {
     for line in &config.warnings {
         log::warn!("{line}");
     }
-    if let Err((code, line)) = serve(&mut config) {
+    if let Err((code, line)) = serve(config) {
         eprintln!("{line}");
         exit(code);
     }
@@ -67,23 +67,23 @@ fn start_log(verbosity: u8) {
     }
 }
 
-fn serve(config: &mut Config) -> Result<(), Failure> {
-    raise_limits(config)?;
-    give_up_root(config.process.user.as_deref())?;
+fn serve(mut config: Config) -> Result<(), Failure> {
+    raise_limits(&mut config)?;
+    let wishes = config.process.clone();
+    give_up_root(wishes.user.as_deref())?;
     // What can fail fails before the fork, so that who started us sees it.
     let server = Server::open(config).map_err(|error| (SYSTEM, error.to_string()))?;
     write_ports(&server)?;
     // A daemon leaves the folder that a relative path starts from.
-    let pidfile =
-        config.process.pidfile.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
-    if config.process.daemon {
-        let verbose = config.process.verbosity > 0;
-        let daemon = Daemon { leave_folder: !config.process.core_dumps, close_terminal: !verbose };
+    let pidfile = wishes.pidfile.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+    if wishes.daemon {
+        let verbose = wishes.verbosity > 0;
+        let daemon = Daemon { leave_folder: !wishes.core_dumps, close_terminal: !verbose };
         process::daemonize(daemon).map_err(system("failed to daemon() in order to daemonize"))?;
     }
     let mut signals = Signals::catch().map_err(system("failed to catch signals"))?;
     let running = server.start().map_err(|error| (SYSTEM, error.to_string()))?;
-    if config.process.lock_memory
+    if wishes.lock_memory
         && let Err(error) = process::lock_memory()
     {
         log::warn!("-k invalid, mlockall() failed: {error}");
@@ -91,9 +91,9 @@ fn serve(config: &mut Config) -> Result<(), Failure> {
     if let Some(path) = &pidfile {
         write_pidfile(path);
     }
-    log::info!("serving, version {}", flagstone::config::VERSION);
+    log::info!("serving, version {}", flagstone::protocol::VERSION);
     let result = wait(&mut signals, running);
-    if config.process.daemon
+    if wishes.daemon
         && let Some(path) = &pidfile
         && let Err(error) = fs::remove_file(path)
     {
@@ -139,7 +139,7 @@ fn raise_limits(config: &mut Config) -> Result<(), Failure> {
         return Err((SYSTEM, line.to_owned()));
     }
     if open < wanted {
-        config.clients.connections_max = open - own;
+        config.lower_connections_max(open - own);
         log::warn!("only {} connections: the limit of open files is {open}", config.clients.connections_max);
     }
     Ok(())

@@ -67,7 +67,7 @@ counters! {
     CommandCounters, CommandTotals {
         /// Keys asked for by get and gets.
         cmd_get,
-        /// Store commands that reached the store or were refused for size or memory.
+        /// Store commands whose data came, a bad data chunk included; not those refused for size or memory (probed).
         cmd_set,
         /// `flush_all` commands, refused ones too.
         cmd_flush,

@@ -24,15 +24,16 @@ const TABLE: &[(&str, &[&str])] = &[
     ("net", &["base", "telemetry"]),
     ("command", &["base", "time", "telemetry", "protocol", "store", "auth"]),
     ("conn", &["base", "time", "telemetry", "protocol", "command"]),
-    ("config", &["base", "store", "net", "command", "conn", "auth"]),
+    ("config", &["base", "protocol", "store", "net", "command", "conn", "auth"]),
     ("server", &["base", "time", "telemetry", "protocol", "store", "auth", "net", "command", "conn", "config"]),
-    ("main", &["config", "server", "sys"]),
+    ("main", &["protocol", "config", "server", "sys"]),
     // `lib.rs` declares the modules and names none.
     ("lib", &[]),
 ];
 
 /// `config` knows the layers it makes options for by these words only.
 const CONFIG_MAY_NAME: &[(&str, &[&str])] = &[
+    ("protocol", &["VERSION"]),
     ("store", &["Options"]),
     ("net", &["Options", "Endpoint", "Port", "parse_list"]),
     ("command", &["Options"]),

@@ -2,8 +2,7 @@
 //!
 //! Tools tell a server's features by words in `-h`: a feature is in it from the day it works, and not before.
 
-/// The version in the answers to `version` and `-V`: the memcached whose behaviour this is, then ours.
-pub const VERSION: &str = concat!("1.6.45-flagstone-", env!("CARGO_PKG_VERSION"));
+use crate::protocol::VERSION;
 
 /// `-V`.
 pub(super) fn version() -> String {

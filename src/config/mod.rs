@@ -15,11 +15,9 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 
 use crate::net::{self, Endpoint, Port};
-use crate::{limits, store};
+use crate::{command, limits, store};
 use extended::Extended;
 use numbers::{parse_factor, parse_integer, parse_megabytes, parse_size};
-
-pub use help::VERSION;
 
 /// Exit status for settings that do not fit together, or that promise what does not work yet (`EX_USAGE`).
 pub const USAGE: i32 = 64;
@@ -37,8 +35,8 @@ pub struct Config {
     pub store: store::Options,
     /// How clients are served.
     pub clients: Clients,
-    /// Which commands are allowed.
-    pub commands: Commands,
+    /// Which commands are allowed, and what `stats` knows of the start.
+    pub commands: command::Options,
     /// What the process does to itself.
     pub process: Process,
     /// Lines for the log at start: what the operator should know about these settings.
@@ -58,21 +56,8 @@ pub struct Clients {
     pub workers: usize,
     /// `-R`: requests a connection may make before it gives way to others.
     pub requests_per_turn: usize,
-    /// `idle_timeout`, in seconds, for TCP only; 0: never.
-    pub idle_seconds_max: u32,
-}
-
-/// Which commands are allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Commands {
-    /// `flush_all`; `-F` forbids it.
-    pub flush: bool,
-    /// `shutdown`; `-A` allows it.
-    pub shutdown: bool,
-    /// cachedump, metadump and the like; `-X` forbids them.
-    pub dump: bool,
-    /// `watch`; `-W` forbids it.
-    pub watch: bool,
+    /// `idle_timeout`, in seconds, for TCP only; `None`: for ever.
+    pub idle_seconds_max: Option<u32>,
 }
 
 /// What the process does to itself before it serves.
@@ -127,6 +112,12 @@ impl Exit {
 }
 
 impl Config {
+    /// Lets in fewer clients than `-c` asked for: the machine does not give more descriptors.
+    pub fn lower_connections_max(&mut self, connections_max: usize) {
+        self.clients.connections_max = connections_max;
+        self.commands.connections_max = connections_max;
+    }
+
     /// Reads the arguments; the first one is the program's name.
     ///
     /// # Errors
@@ -140,8 +131,8 @@ impl Config {
         let mut config = Self {
             net: flags.net(&extended)?,
             store: flags.store(clients.workers)?,
+            commands: flags.commands(&clients),
             clients,
-            commands: flags.commands(),
             process: flags.process(),
             warnings: Vec::new(),
             settings: Vec::new(),
@@ -329,16 +320,19 @@ impl Flags {
             refuse_fast: extended.refuse_fast.unwrap_or(true),
             workers,
             requests_per_turn,
-            idle_seconds_max: idle.unwrap_or(0),
+            idle_seconds_max: idle.filter(|seconds| *seconds > 0),
         })
     }
 
-    fn commands(&self) -> Commands {
-        Commands {
-            flush: !self.has("disable-flush-all"),
+    fn commands(&self, clients: &Clients) -> command::Options {
+        command::Options {
+            flush_all: !self.has("disable-flush-all"),
             shutdown: self.has("enable-shutdown"),
-            dump: !self.has("disable-dumping"),
-            watch: !self.has("disable-watch"),
+            verbosity: self.0.get_count("verbose"),
+            workers: clients.workers,
+            connections_max: clients.connections_max,
+            idle_timeout: clients.idle_seconds_max.is_some(),
+            fixed_memory: self.has("enable-largepages"),
         }
     }
 
@@ -361,6 +355,7 @@ impl Flags {
             delimiter: self.value("delimiter").and_then(|text| text.chars().next()),
             protocol: self.value("protocol"),
             napi_ids: self.value("napi-ids"),
+            dump_enabled: !self.has("disable-dumping"),
         }
     }
 

@@ -23,6 +23,8 @@ pub(super) struct Words<'a> {
     pub(super) protocol: Option<&'a str>,
     /// `-N`.
     pub(super) napi_ids: Option<&'a str>,
+    /// No `-X`.
+    pub(super) dump_enabled: bool,
 }
 
 type Lines = Vec<(&'static str, String)>;
@@ -32,7 +34,7 @@ pub(super) fn list(config: &Config, extended: &Extended, words: &Words<'_>) -> L
     let mut lines = listening(config, words);
     lines.extend(serving(config, words));
     lines.extend(slabs(extended));
-    lines.extend(crawler(config, extended));
+    lines.extend(crawler(config, extended, words));
     lines.extend(lru(config, extended));
     lines.extend([
         ("num_napi_ids", words.napi_ids.unwrap_or("(null)").to_owned()),
@@ -100,15 +102,15 @@ fn slabs(extended: &Extended) -> Lines {
     ]
 }
 
-fn crawler(config: &Config, extended: &Extended) -> Lines {
+fn crawler(config: &Config, extended: &Extended, words: &Words<'_>) -> Lines {
     let is_old = extended.has("no_modern");
     vec![
         ("lru_crawler", yes(!is_old && !extended.has("no_lru_crawler"))),
         ("lru_crawler_sleep", text(extended, "lru_crawler_sleep", "100")),
         ("lru_crawler_tocrawl", text(extended, "lru_crawler_tocrawl", "0")),
         ("tail_repair_time", text(extended, "tail_repair_time", "0")),
-        ("flush_enabled", yes(config.commands.flush)),
-        ("dump_enabled", yes(config.commands.dump)),
+        ("flush_enabled", yes(config.commands.flush_all)),
+        ("dump_enabled", yes(words.dump_enabled)),
         ("hash_algorithm", text(extended, "hash_algorithm", if is_old { "jenkins" } else { "murmur3" })),
     ]
 }
@@ -126,7 +128,7 @@ fn lru(config: &Config, extended: &Extended) -> Lines {
         ("warm_max_factor", text(extended, "warm_max_factor", "2.00")),
         ("temp_lru", yes(extended.has("temporary_ttl"))),
         ("temporary_ttl", text(extended, "temporary_ttl", "61")),
-        ("idle_timeout", config.clients.idle_seconds_max.to_string()),
+        ("idle_timeout", config.clients.idle_seconds_max.unwrap_or(0).to_string()),
         ("watcher_logbuf_size", kilobytes("watcher_logbuf_size", 256)),
         ("worker_logbuf_size", kilobytes("worker_logbuf_size", 64)),
         ("read_buf_mem_limit", read_buffers.to_string()),

@@ -32,8 +32,8 @@ fn no_flags_mean_memcacheds_defaults() {
     assert_eq!(config.store.item_bytes_max, 1 << 20);
     assert_eq!((config.store.growth_factor, config.store.chunk_bytes_min), (None, None));
     assert_eq!((config.clients.connections_max, config.clients.workers), (1024, 4));
-    assert_eq!((config.clients.requests_per_turn, config.clients.idle_seconds_max), (20, 0));
-    assert!(config.clients.refuse_fast && config.commands.flush && !config.commands.shutdown);
+    assert_eq!((config.clients.requests_per_turn, config.clients.idle_seconds_max), (20, None));
+    assert!(config.clients.refuse_fast && config.commands.flush_all && !config.commands.shutdown);
     assert_eq!(config.warnings.len(), 1, "all interfaces: {:?}", config.warnings);
 }
 
@@ -152,8 +152,8 @@ fn the_rest_reaches_its_place() {
     let process = &config.process;
     assert!(process.daemon && process.core_dumps && process.lock_memory && process.verbosity == 2);
     assert_eq!((process.user.as_deref(), process.pidfile.as_deref()), (Some("nobody"), Some("pid".as_ref())));
-    assert!(config.commands.shutdown && !config.commands.flush && !config.commands.dump && !config.commands.watch);
-    assert_eq!((config.clients.idle_seconds_max, config.clients.requests_per_turn), (5, 7));
+    assert!(config.commands.shutdown && !config.commands.flush_all);
+    assert_eq!((config.clients.idle_seconds_max, config.clients.requests_per_turn), (Some(5), 7));
     assert!(!config.clients.refuse_fast);
 }
 

@@ -11,9 +11,11 @@ use std::time::Duration;
 use crossbeam::utils::CachePadded;
 use mio::{Events, Interest, Poll, Token};
 
+use super::clock::Clock;
 use super::roster::Roster;
+use crate::command::Shared;
 use crate::net::{Listener, Stream};
-use crate::sync::Arc;
+use crate::sync::{Arc, Ordering};
 use crate::telemetry::CommandCounters;
 
 /// What a client over `-c` is told (memcached's words).
@@ -41,8 +43,11 @@ pub(super) struct Acceptor {
     doors: Vec<Door>,
     roster: Arc<Roster>,
     limits: Limits,
+    shared: Arc<Shared>,
     counters: Arc<CachePadded<CommandCounters>>,
-    is_paused: bool,
+    clock: Clock,
+    /// Since which microsecond of the clock nobody is let in, if so.
+    paused_at: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -73,21 +78,23 @@ impl Acceptor {
         listeners: Vec<Listener>,
         roster: Arc<Roster>,
         limits: Limits,
-        counters: Arc<CachePadded<CommandCounters>>,
+        shared: Arc<Shared>,
+        clock: Clock,
     ) -> io::Result<Self> {
         let mut doors = Vec::with_capacity(listeners.len());
         for (number, mut listener) in listeners.into_iter().enumerate() {
             poll.registry().register(&mut listener, Token(number), Interest::READABLE)?;
             doors.push(Door { listener, has_waiting: true });
         }
-        Ok(Self { poll, doors, roster, limits, counters, is_paused: false })
+        let counters = shared.counters().register();
+        Ok(Self { poll, doors, roster, limits, shared, counters, clock, paused_at: None })
     }
 
     /// Accepts until the roster stops.
     pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS_MAX);
         while !self.roster.is_stopping() {
-            if let Err(error) = self.poll.poll(&mut events, self.is_paused.then_some(RETRY))
+            if let Err(error) = self.poll.poll(&mut events, self.paused_at.map(|_| RETRY))
                 && error.kind() != io::ErrorKind::Interrupted
             {
                 log::error!("the acceptor cannot wait for connections: {error}");
@@ -167,7 +174,7 @@ impl Acceptor {
         }
         // Out of descriptors or memory, or a network that is down: whatever it is, it does not get better by
         // trying at once.
-        if !self.is_paused {
+        if self.paused_at.is_none() {
             log::warn!("cannot accept connections for now: {error}");
         }
         self.pause();
@@ -175,18 +182,27 @@ impl Acceptor {
     }
 
     fn pause(&mut self) {
-        if !self.is_paused {
-            self.is_paused = true;
+        if self.paused_at.is_none() {
+            self.paused_at = Some(self.clock.micros());
             self.roster.pause(true);
             self.counters.listen_disabled_num.bump();
+            self.report(false);
         }
     }
 
     fn resume(&mut self) {
-        if self.is_paused {
-            self.is_paused = false;
+        if let Some(paused_at) = self.paused_at.take() {
+            let micros = self.clock.micros().saturating_sub(paused_at);
+            // Relaxed: a number for reports.
+            self.shared.connections().listen_disabled_micros.fetch_add(micros, Ordering::Relaxed);
             self.roster.pause(false);
+            self.report(true);
         }
+    }
+
+    fn report(&self, is_accepting: bool) {
+        // Relaxed: a word for reports.
+        self.shared.connections().is_accepting.store(is_accepting, Ordering::Relaxed);
     }
 }
 
@@ -198,10 +214,12 @@ mod tests {
     use mio::{Poll, Waker};
 
     use super::{Acceptor, Limits, REFUSAL};
+    use crate::command::{self, Shared, SharedOptions};
     use crate::net::{Endpoint, Options, Port, bind};
+    use crate::server::clock::Clock;
     use crate::server::roster::{Roster, WAKE};
+    use crate::store::{self, Store};
     use crate::sync::Arc;
-    use crate::telemetry::{CommandCounters, Registry};
 
     struct Fixture {
         acceptor: Acceptor,
@@ -217,8 +235,16 @@ mod tests {
         let (poll, worker) = (Poll::new().expect("descriptors"), Poll::new().expect("descriptors"));
         let waker = |poll: &Poll| Waker::new(poll.registry(), WAKE).expect("descriptors");
         let roster = Arc::new(Roster::new(waker(&poll), vec![waker(&worker)]));
-        let counters = Registry::<CommandCounters>::new().register();
-        let acceptor = Acceptor::new(poll, listeners, Arc::clone(&roster), limits, counters).expect("descriptors");
+        let clock = Clock::start();
+        let shared = Arc::new(Shared::new(SharedOptions {
+            options: command::Options::default(),
+            store: Arc::new(Store::open(&store::Options::default()).expect("memory")),
+            settings: Vec::new(),
+            started: clock.now(),
+            pid: 1,
+        }));
+        let acceptor = Acceptor::new(poll, listeners, Arc::clone(&roster), limits, shared, clock);
+        let acceptor = acceptor.expect("descriptors");
         Fixture { acceptor, roster, port, _worker: worker }
     }
 

@@ -10,35 +10,25 @@ use std::thread::{self, JoinHandle};
 use mio::{Poll, Waker};
 
 mod acceptor;
+mod client;
 pub mod clock;
 pub mod files;
 mod maintenance;
 pub mod roster;
 pub mod signals;
-mod worker;
+mod slots;
+pub mod worker;
 
 use acceptor::{Acceptor, Limits};
 use clock::Clock;
 use roster::{Roster, WAKE};
+use worker::{Worker, WorkerOptions};
 
+use crate::command::{Shared, SharedOptions};
 use crate::config::Config;
 use crate::net::{self, Listener};
 use crate::store::{self, Store};
 use crate::sync::Arc;
-use crate::telemetry::{CommandCounters, Registry};
-
-/// What all threads share.
-#[derive(Debug)]
-pub struct Shared {
-    /// The items.
-    pub store: Store,
-    /// Who serves how many connections.
-    pub roster: Arc<Roster>,
-    /// The time.
-    pub clock: Clock,
-    /// Every thread's counters of commands and connections.
-    pub counters: Registry<CommandCounters>,
-}
 
 /// Why a server could not be started.
 #[derive(Debug)]
@@ -72,8 +62,7 @@ impl From<io::Error> for StartError {
 /// A server with its sockets bound and its memory reserved, and no threads yet: it may still be forked.
 #[derive(Debug)]
 pub struct Server {
-    limits: Limits,
-    workers: usize,
+    config: Config,
     listeners: Vec<Listener>,
     store: Store,
 }
@@ -81,7 +70,7 @@ pub struct Server {
 /// A server that serves.
 #[derive(Debug)]
 pub struct Running {
-    shared: Arc<Shared>,
+    roster: Arc<Roster>,
     threads: Vec<JoinHandle<()>>,
     maintenance: JoinHandle<()>,
 }
@@ -91,12 +80,10 @@ impl Server {
     ///
     /// # Errors
     /// When the machine does not have what the options ask for.
-    pub fn open(config: &Config) -> Result<Self, StartError> {
+    pub fn open(config: Config) -> Result<Self, StartError> {
         let store = Store::open(&config.store).map_err(StartError::Store)?;
         let listeners = net::bind(&config.net).map_err(StartError::Bind)?;
-        let clients = &config.clients;
-        let limits = Limits { connections_max: clients.connections_max, refuse_fast: clients.refuse_fast };
-        Ok(Self { limits, workers: clients.workers, listeners, store })
+        Ok(Self { config, listeners, store })
     }
 
     /// The listening sockets, in the order of the options.
@@ -110,33 +97,46 @@ impl Server {
     /// # Errors
     /// When the kernel refuses descriptors or threads.
     pub fn start(self) -> Result<Running, StartError> {
+        let clients = self.config.clients.clone();
         let door = Poll::new()?;
-        let polls = (0..self.workers).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>()?;
+        let polls = (0..clients.workers).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>()?;
         let wakers = polls.iter().map(waker).collect::<io::Result<Vec<_>>>()?;
         let roster = Arc::new(Roster::new(waker(&door)?, wakers));
-        let shared = Arc::new(Shared {
-            store: self.store,
-            roster: Arc::clone(&roster),
-            clock: Clock::start(),
-            counters: Registry::new(),
-        });
-        let acceptor = Acceptor::new(door, self.listeners, roster, self.limits, shared.counters.register())?;
+        let clock = Clock::start();
+        let settings = self.config.settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let shared = Arc::new(Shared::new(SharedOptions {
+            options: self.config.commands,
+            store: Arc::new(self.store),
+            settings,
+            started: clock.now(),
+            pid: std::process::id(),
+        }));
+        let limits = Limits { connections_max: clients.connections_max, refuse_fast: clients.refuse_fast };
+        let acceptor = Acceptor::new(door, self.listeners, Arc::clone(&roster), limits, Arc::clone(&shared), clock)?;
         let mut threads = Vec::with_capacity(polls.len() + 1);
         for (number, poll) in polls.into_iter().enumerate() {
-            let shared = Arc::clone(&shared);
-            threads.push(spawn(format!("worker-{number}"), move || worker::run(number, poll, &shared))?);
+            let options = WorkerOptions {
+                number,
+                poll,
+                roster: Arc::clone(&roster),
+                shared: Arc::clone(&shared),
+                clock,
+                requests_per_turn: clients.requests_per_turn,
+                idle_seconds_max: clients.idle_seconds_max,
+            };
+            threads.push(spawn(format!("worker-{number}"), || Worker::new(options).run())?);
         }
-        threads.push(spawn("acceptor".to_owned(), move || acceptor.run())?);
-        let for_maintenance = Arc::clone(&shared);
-        let maintenance = spawn("maintenance".to_owned(), move || maintenance::run(&for_maintenance))?;
-        Ok(Running { shared, threads, maintenance })
+        threads.push(spawn("acceptor".to_owned(), || acceptor.run())?);
+        let (store, of_maintenance) = (Arc::clone(shared.store()), Arc::clone(&roster));
+        let maintenance = spawn("maintenance".to_owned(), move || maintenance::run(&store, &of_maintenance, clock))?;
+        Ok(Running { roster, threads, maintenance })
     }
 }
 
 impl Running {
     /// Ends all threads and waits for them. Requests that have been read are answered.
     pub fn stop(self) {
-        self.shared.roster.stop();
+        self.roster.stop();
         self.maintenance.thread().unpark();
         for thread in self.threads.into_iter().chain([self.maintenance]) {
             if thread.join().is_err() {

@@ -92,10 +92,10 @@ impl Roster {
         self.is_paused.store(is_paused, Ordering::SeqCst);
     }
 
-    /// Whether connections are being accepted: the `accepting_conns` of `stats`.
+    /// Whether connections are being accepted.
     #[must_use]
     pub fn is_accepting(&self) -> bool {
-        // Relaxed: a report.
+        // Relaxed: a recent word.
         !self.is_paused.load(Ordering::Relaxed)
     }
 

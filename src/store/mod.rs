@@ -11,6 +11,6 @@ mod outcome;
 pub use naive::{Incoming, Local, Pinned, Store};
 pub use options::Options;
 pub use outcome::{
-    Arithmetic, ArithmeticOutcome, DeleteOutcome, Fetch, FetchOutcome, ItemView, Key, Miss, Mode, OpenError, Progress,
-    RefusedReserve, StoreOutcome, StoreRequest, Value,
+    Arithmetic, ArithmeticOutcome, ClassReport, DeleteOutcome, Fetch, FetchOutcome, ItemView, Key, MemoryReport, Miss,
+    Mode, OpenError, Progress, RefusedReserve, StoreOutcome, StoreRequest, Value,
 };

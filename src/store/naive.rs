@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 
 use super::{
-    Arithmetic, ArithmeticOutcome, DeleteOutcome, Fetch, FetchOutcome, ItemView, Key, Miss, Mode, OpenError, Options,
-    Progress, RefusedReserve, StoreOutcome, StoreRequest, Value,
+    Arithmetic, ArithmeticOutcome, ClassReport, DeleteOutcome, Fetch, FetchOutcome, ItemView, Key, MemoryReport, Miss,
+    Mode, OpenError, Options, Progress, RefusedReserve, StoreOutcome, StoreRequest, Value,
 };
 use crate::bytes;
 use crate::hash::KeyHasher;
@@ -288,6 +288,23 @@ impl Store {
     /// Background work: expiry, page moves, flush sweeps. At most 50 us a step.
     pub fn step(&self, _local: &mut Local, now: Seconds) -> Progress {
         Progress::IdleUntil(Seconds(now.0.saturating_add(1)))
+    }
+
+    /// Sets a new limit of memory, in bytes; false when it cannot be had.
+    pub fn set_limit_bytes(&self, limit_bytes: u64) -> bool {
+        limit_bytes <= self.options.limit_bytes * 2
+    }
+
+    /// Where the memory is.
+    #[must_use]
+    pub fn memory_report(&self) -> MemoryReport {
+        MemoryReport { limit_bytes: self.options.limit_bytes, ..MemoryReport::default() }
+    }
+
+    /// The classes that hold pages, in rising order.
+    #[must_use]
+    pub fn class_reports(&self) -> Vec<ClassReport> {
+        Vec::new()
     }
 
     /// All threads' counters.

@@ -166,6 +166,92 @@ pub enum Progress {
     IdleUntil(Seconds),
 }
 
+/// One slab class, for `stats items` and `stats slabs`. The names are memcached's. All but the gauges count from
+/// the start on; who resets them remembers an earlier report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClassReport {
+    /// The class's number, from 1 on.
+    pub class: u32,
+    /// Room of one chunk in bytes.
+    pub chunk_size: u64,
+    /// Chunks of one page.
+    pub chunks_per_page: u64,
+    /// Pages the class holds (gauge).
+    pub total_pages: u64,
+    /// Bytes of those pages (gauge).
+    pub page_bytes: u64,
+    /// Chunks taken by items (gauge).
+    pub used_chunks: u64,
+    /// Chunks free to take (gauge).
+    pub free_chunks: u64,
+    /// Live items (gauge).
+    pub number: u64,
+    /// Bytes of live items in memcached's count (gauge).
+    pub mem_requested: u64,
+    /// Seconds since the item next to be evicted was last used (gauge).
+    pub age: u64,
+    /// Seconds the last evicted item had gone unused (gauge).
+    pub evicted_time: u64,
+    /// Items evicted.
+    pub evicted: u64,
+    /// Of them, items with an exptime.
+    pub evicted_nonzero: u64,
+    /// Of them, items never fetched.
+    pub evicted_unfetched: u64,
+    /// Stores no memory was found for.
+    pub outofmemory: u64,
+    /// Expired items whose memory a store took.
+    pub reclaimed: u64,
+    /// Expired items never fetched.
+    pub expired_unfetched: u64,
+    /// Items the sweep removed.
+    pub crawler_reclaimed: u64,
+    /// Items the sweep looked at.
+    pub crawler_items_checked: u64,
+    /// Fetches that hit.
+    pub get_hits: u64,
+    /// Stores.
+    pub cmd_set: u64,
+    /// Deletes that hit.
+    pub delete_hits: u64,
+    /// incrs that hit.
+    pub incr_hits: u64,
+    /// decrs that hit.
+    pub decr_hits: u64,
+    /// cas with the item's own number.
+    pub cas_hits: u64,
+    /// cas with another number.
+    pub cas_badval: u64,
+    /// touches that hit.
+    pub touch_hits: u64,
+}
+
+impl ClassReport {
+    /// Takes off what an earlier report had counted; gauges stay.
+    pub fn forget(&mut self, earlier: &Self) {
+        macro_rules! forget {
+            ($($counter:ident)*) => { $(self.$counter = self.$counter.wrapping_sub(earlier.$counter);)* };
+        }
+        forget!(evicted evicted_nonzero evicted_unfetched outofmemory reclaimed expired_unfetched crawler_reclaimed);
+        forget!(crawler_items_checked get_hits cmd_set delete_hits incr_hits decr_hits cas_hits cas_badval touch_hits);
+    }
+}
+
+/// Where the store's memory is, for `stats`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryReport {
+    /// The limit, as `-m` or `cache_memlimit` set it, in bytes.
+    pub limit_bytes: u64,
+    /// Bytes of the index.
+    pub index_bytes: u64,
+    /// Buckets of the index.
+    pub index_buckets: u64,
+    /// Pages that belong to no class.
+    pub pool_pages: u64,
+    /// Bytes of all pages that belong to a class.
+    pub page_bytes: u64,
+}
+
 /// Why a store could not be opened.
 #[derive(Debug)]
 pub enum OpenError {

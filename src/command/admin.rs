@@ -1,0 +1,93 @@
+//! What is about the server and not about items.
+
+use super::Commands;
+use crate::protocol::{Admin, ErrorText, Reply, Shutdown};
+use crate::time::Expiry;
+
+/// Least and most megabytes `cache_memlimit` takes (memcached's bounds).
+const MEMLIMIT_MEGABYTES_MIN: u64 = 8;
+const MEMLIMIT_MEGABYTES_MAX: u64 = 1_000_000_000;
+
+/// Loudest verbosity a client may ask for (memcached's `MAX_VERBOSITY_LEVEL`).
+const VERBOSITY_MAX: u8 = 2;
+
+/// How an admin request is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Not at all.
+    Silence,
+    /// With a reply.
+    Reply(Reply),
+    /// With a report that is in the output already.
+    Report,
+    /// By closing the connection and ending the server.
+    Shutdown {
+        /// As by SIGUSR1, not as by SIGINT.
+        graceful: bool,
+    },
+}
+
+impl Commands {
+    /// Does what is asked; a report goes to the end of `out`.
+    #[cold]
+    pub fn admin(&mut self, request: Admin<'_>, out: &mut Vec<u8>) -> Answer {
+        let (reply, noreply) = match request {
+            Admin::Stats { report } => return self.stats(report, out),
+            Admin::Shutdown(how) => return self.shutdown(how),
+            Admin::Version => (Reply::Version, false),
+            Admin::RefreshCerts => (Reply::Error(ErrorText::TlsNotEnabled), false),
+            Admin::FlushAll { exptime, noreply } => (self.flush_all(exptime), noreply),
+            Admin::Verbosity { level, noreply } => (self.set_verbosity(level), noreply),
+            Admin::CacheMemlimit { megabytes, noreply } => (self.set_memory_limit(megabytes), noreply),
+        };
+        if noreply { Answer::Silence } else { Answer::Reply(reply) }
+    }
+
+    /// Now, or planned: a later one replaces a planned one either way.
+    fn flush_all(&self, exptime: i32) -> Reply {
+        self.counters.cmd_flush.bump();
+        if !self.shared.options.flush_all {
+            return Reply::Error(ErrorText::FlushNotAllowed);
+        }
+        match Expiry::from_exptime(i64::from(exptime), &self.now) {
+            Expiry::At(second) if !Expiry::At(second).has_passed(self.now.seconds) => {
+                self.shared.plan_flush(Some(second));
+            }
+            Expiry::At(_) | Expiry::Never => {
+                self.shared.plan_flush(None);
+                self.store.flush_all();
+            }
+        }
+        Reply::Ok
+    }
+
+    fn set_verbosity(&self, level: u64) -> Reply {
+        let level = u8::try_from(level).map_or(VERBOSITY_MAX, |level| level.min(VERBOSITY_MAX));
+        self.shared.set_verbosity(level);
+        Reply::Ok
+    }
+
+    fn set_memory_limit(&self, megabytes: u64) -> Reply {
+        if megabytes < MEMLIMIT_MEGABYTES_MIN {
+            return Reply::Error(ErrorText::MemlimitTooSmall);
+        }
+        if megabytes > MEMLIMIT_MEGABYTES_MAX {
+            return Reply::Error(ErrorText::MemlimitNotBytes);
+        }
+        if self.shared.options.fixed_memory || !self.store.set_limit_bytes(megabytes << 20) {
+            return Reply::Error(ErrorText::MemlimitOutOfBounds);
+        }
+        Reply::Ok
+    }
+
+    fn shutdown(&self, how: Shutdown) -> Answer {
+        if !self.shared.options.shutdown {
+            return Answer::Reply(Reply::Error(ErrorText::ShutdownNotEnabled));
+        }
+        match how {
+            Shutdown::Now => Answer::Shutdown { graceful: false },
+            Shutdown::Graceful => Answer::Shutdown { graceful: true },
+            Shutdown::Unknown => Answer::Reply(Reply::Error(ErrorText::InvalidShutdownMode)),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What a request means, over the store: outcomes become replies, exptimes become deadlines, and everything is
+//! counted as memcached counts it. No bytes of a dialect, no sockets, no clock.
+
+mod admin;
+mod arithmetic;
+mod delete;
+mod fetch;
+mod shared;
+mod stats;
+mod store;
+
+pub use admin::Answer;
+pub use fetch::Fetched;
+pub use shared::{ConnectionGauges, Options, Shared, SharedOptions};
+pub use store::Arriving;
+
+// What a fetch lends goes on to the output as it is.
+pub use crate::store::{ItemView, Pinned, Value};
+
+use crossbeam::utils::CachePadded;
+
+use crate::store::{Local, Store};
+use crate::sync::Arc;
+use crate::telemetry::CommandCounters;
+use crate::time::{Expiry, Now};
+
+/// One thread's way to the store: everything a request needs but the request.
+#[derive(Debug)]
+pub struct Commands {
+    shared: Arc<Shared>,
+    store: Arc<Store>,
+    local: Local,
+    counters: Arc<CachePadded<CommandCounters>>,
+    now: Now,
+}
+
+impl Commands {
+    /// A thread's own.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>, now: Now) -> Self {
+        let store = Arc::clone(shared.store());
+        let local = store.local();
+        let counters = shared.counters().register();
+        Self { shared, store, local, counters, now }
+    }
+
+    /// Begins a turn: this is the time until the next one. A `flush_all` whose time has come happens here, before
+    /// any request of the turn.
+    pub fn begin_turn(&mut self, now: Now) {
+        self.now = now;
+        if self.shared.take_due_flush(now.seconds) {
+            self.store.flush_all();
+        }
+    }
+
+    /// Ends a turn: what the store's thread part holds for others is handed in.
+    pub fn end_turn(&mut self) {
+        self.store.end_turn(&mut self.local);
+    }
+
+    /// What this thread counts.
+    #[must_use]
+    pub fn counters(&self) -> &CommandCounters {
+        &self.counters
+    }
+
+    /// What all threads share.
+    #[must_use]
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The turn's time.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        self.now
+    }
+
+    /// The bytes of a large value from `offset` on, as far as they lie in one piece; empty at the end.
+    #[must_use]
+    pub fn pinned_bytes<'p>(&'p self, pinned: &'p mut Pinned, offset: usize) -> &'p [u8] {
+        self.store.pinned_bytes(pinned, offset)
+    }
+
+    /// Gives a large value back.
+    pub fn unpin(&mut self, pinned: Pinned) {
+        self.store.unpin(&mut self.local, pinned);
+    }
+
+    #[inline]
+    fn expiry(&self, exptime: i32) -> Expiry {
+        if exptime == 0 { Expiry::Never } else { Expiry::from_exptime(i64::from(exptime), &self.now) }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! Commands over a small store, at a fixed time.
+
+    use super::{Commands, Options, Shared, SharedOptions};
+    use crate::store::{self, Store};
+    use crate::sync::Arc;
+    use crate::time::{Now, Seconds};
+
+    pub(crate) const NOW: Now = Now { seconds: Seconds(100), unix_epoch: 1_700_000_000 };
+
+    pub(crate) fn commands() -> Commands {
+        commands_with(Options::default(), store::Options::default())
+    }
+
+    pub(crate) fn commands_with(options: Options, store: store::Options) -> Commands {
+        let settings = [("maxconns", "7"), ("verbosity", "9")];
+        let shared = Shared::new(SharedOptions {
+            options,
+            store: Arc::new(Store::open(&store).expect("memory")),
+            settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            started: NOW,
+            pid: 1,
+        });
+        Commands::new(Arc::new(shared), NOW)
+    }
+}

@@ -1,0 +1,185 @@
+//! [`Shared`]: what all threads know about the commands, their counters and the connections.
+
+use crate::store::{ClassReport, Store};
+use crate::sync::{Arc, AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering, Rank};
+use crate::telemetry::{CommandCounters, CommandTotals, Registry, StoreTotals};
+use crate::time::{Now, Seconds};
+
+/// Verbosity of `-vv` and above: commands and replies are logged.
+const VERBOSITY_COMMANDS: u8 = 2;
+
+/// What the commands are told at start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// `-F` turns it off: `flush_all` is refused.
+    pub flush_all: bool,
+    /// `-A`: a client may end the server.
+    pub shutdown: bool,
+    /// `-v`: how much is said on stderr at first.
+    pub verbosity: u8,
+    /// `-t`: worker threads, for `stats`.
+    pub workers: usize,
+    /// `-c`: most connections, for `stats`.
+    pub connections_max: usize,
+    /// Whether `idle_timeout` is on, for `stats`.
+    pub idle_timeout: bool,
+    /// Whether `-L` or `-e` fixed the memory: `cache_memlimit` is then refused.
+    pub fixed_memory: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            flush_all: true,
+            shutdown: false,
+            verbosity: 0,
+            workers: 4,
+            connections_max: 1024,
+            idle_timeout: false,
+            fixed_memory: false,
+        }
+    }
+}
+
+/// What [`Shared`] is made of.
+#[derive(Debug)]
+pub struct SharedOptions {
+    /// The options.
+    pub options: Options,
+    /// The items.
+    pub store: Arc<Store>,
+    /// `stats settings`, in order. `maxbytes` and `verbosity` are replaced by what holds when asked.
+    pub settings: Vec<(String, String)>,
+    /// The moment of the start.
+    pub started: Now,
+    /// The process's number.
+    pub pid: u32,
+}
+
+/// Counts about connections that are not one thread's own.
+#[derive(Debug)]
+pub struct ConnectionGauges {
+    /// Open connections.
+    pub current: AtomicUsize,
+    /// Whether new ones are accepted.
+    pub is_accepting: AtomicBool,
+    /// Microseconds not spent accepting, over `-c`.
+    pub listen_disabled_micros: AtomicU64,
+}
+
+/// What `stats reset` remembers.
+#[derive(Debug, Default)]
+pub(super) struct Baseline {
+    pub(super) commands: CommandTotals,
+    pub(super) store: StoreTotals,
+    pub(super) classes: Vec<ClassReport>,
+}
+
+/// What all threads know.
+#[derive(Debug)]
+pub struct Shared {
+    pub(super) options: Options,
+    pub(super) settings: Vec<(String, String)>,
+    pub(super) started: Now,
+    pub(super) pid: u32,
+    pub(super) baseline: Mutex<Baseline>,
+    store: Arc<Store>,
+    counters: Registry<CommandCounters>,
+    gauges: ConnectionGauges,
+    verbosity: AtomicU8,
+    /// The second a delayed `flush_all` waits for; 0: none.
+    flush_at: AtomicU32,
+}
+
+impl Shared {
+    /// Takes the options in.
+    #[must_use]
+    pub fn new(options: SharedOptions) -> Self {
+        let SharedOptions { options, store, settings, started, pid } = options;
+        let verbosity = AtomicU8::new(options.verbosity);
+        Self {
+            options,
+            settings,
+            started,
+            pid,
+            baseline: Mutex::new(Rank::Server, Baseline::default()),
+            store,
+            counters: Registry::new(),
+            gauges: ConnectionGauges {
+                current: AtomicUsize::new(0),
+                is_accepting: AtomicBool::new(true),
+                listen_disabled_micros: AtomicU64::new(0),
+            },
+            verbosity,
+            flush_at: AtomicU32::new(0),
+        }
+    }
+
+    /// The items.
+    #[must_use]
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// The options of the start.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Where a thread that counts commands or connections gets its block.
+    #[must_use]
+    pub fn counters(&self) -> &Registry<CommandCounters> {
+        &self.counters
+    }
+
+    /// Counts about connections.
+    #[must_use]
+    pub fn connections(&self) -> &ConnectionGauges {
+        &self.gauges
+    }
+
+    /// How much is said on stderr.
+    #[must_use]
+    pub fn verbosity(&self) -> u8 {
+        // Relaxed: a number by itself.
+        self.verbosity.load(Ordering::Relaxed)
+    }
+
+    /// Whether commands and replies are logged.
+    #[must_use]
+    pub fn logs_commands(&self) -> bool {
+        self.verbosity() >= VERBOSITY_COMMANDS
+    }
+
+    /// Sets how much is said on stderr, with the filter of the `log` crate: 0 warnings, 1 news, 2 commands and
+    /// replies, above everything.
+    pub fn set_verbosity(&self, verbosity: u8) {
+        // Relaxed: see `verbosity`.
+        self.verbosity.store(verbosity, Ordering::Relaxed);
+        log::set_max_level(match verbosity {
+            0 => log::LevelFilter::Warn,
+            1 => log::LevelFilter::Info,
+            VERBOSITY_COMMANDS => log::LevelFilter::Debug,
+            _ => log::LevelFilter::Trace,
+        });
+    }
+
+    /// Plans a `flush_all`, in place of one that is planned already; `None`: there is none any more.
+    pub(super) fn plan_flush(&self, at: Option<Seconds>) {
+        // Relaxed: who takes it needs nothing else that was written before.
+        self.flush_at.store(at.map_or(0, |at| at.0), Ordering::Relaxed);
+    }
+
+    /// Whether the caller is to flush now: true for one caller only. Items die when the first turn after the
+    /// planned second begins, before any request could see them, so nobody has to wake up for it.
+    #[inline]
+    pub(super) fn take_due_flush(&self, now: Seconds) -> bool {
+        // Relaxed: see `plan_flush`.
+        let at = self.flush_at.load(Ordering::Relaxed);
+        if at == 0 || at > now.0 {
+            return false;
+        }
+        self.flush_at.compare_exchange(at, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}

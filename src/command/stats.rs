@@ -1,0 +1,331 @@
+//! `stats`: memcached's names in memcached's order as far as they mean something here, then ours.
+
+use std::time::Duration;
+
+use super::shared::Baseline;
+use super::{Answer, Commands, Shared};
+use crate::protocol::ascii::{push_reply, push_stat};
+use crate::protocol::{ErrorText, Reply, VERSION};
+use crate::store::{ClassReport, MemoryReport};
+use crate::sync::Ordering;
+use crate::sys::process;
+use crate::telemetry::{CommandTotals, StoreTotals};
+
+/// A report on its way to the end of an output.
+struct Report<'a> {
+    out: &'a mut Vec<u8>,
+}
+
+impl Report<'_> {
+    fn text(&mut self, name: &str, value: &str) {
+        push_stat(self.out, name, value);
+    }
+
+    fn number(&mut self, name: &str, value: u64) {
+        self.text(name, itoa::Buffer::new().format(value));
+    }
+
+    fn numbers(&mut self, pairs: &[(&str, u64)]) {
+        for &(name, value) in pairs {
+            self.number(name, value);
+        }
+    }
+
+    fn seconds(&mut self, name: &str, value: Duration) {
+        self.text(name, &format!("{}.{:06}", value.as_secs(), value.subsec_micros()));
+    }
+}
+
+/// What the general report is made from, the counters since the last reset.
+struct Sums {
+    commands: CommandTotals,
+    store: StoreTotals,
+    memory: MemoryReport,
+}
+
+impl Commands {
+    /// Appends the report of this name to `out`; a name nobody knows is an error.
+    pub(super) fn stats(&self, name: &[u8], out: &mut Vec<u8>) -> Answer {
+        let mut report = Report { out };
+        match name {
+            b"" => general(&self.shared, self.now.seconds.0, &mut report),
+            b"settings" => settings(&self.shared, &mut report),
+            b"items" => items(&self.shared, &mut report),
+            b"slabs" => slabs(&self.shared, &mut report),
+            b"sizes" => report.text("sizes_status", "disabled"),
+            b"reset" => {
+                self.shared.reset_counters();
+                return Answer::Reply(Reply::Reset);
+            }
+            _ => return Answer::Reply(Reply::Error(ErrorText::UnknownCommand)),
+        }
+        push_reply(report.out, Reply::End);
+        Answer::Report
+    }
+}
+
+impl Shared {
+    fn command_totals(&self) -> CommandTotals {
+        let mut totals = CommandTotals::default();
+        self.counters().for_each(|block| totals.add(block));
+        totals
+    }
+
+    /// Counters begin again at 0, gauges stay: the counts so far are remembered and taken off.
+    fn reset_counters(&self) {
+        let baseline = Baseline {
+            commands: self.command_totals(),
+            store: self.store().totals(),
+            classes: self.store().class_reports(),
+        };
+        *self.baseline.lock() = baseline;
+    }
+
+    fn sums(&self) -> Sums {
+        let (commands, store) = (self.command_totals(), self.store().totals());
+        let memory = self.store().memory_report();
+        let baseline = self.baseline.lock();
+        let gauges = (store.curr_items, store.bytes);
+        let mut store = store.since(&baseline.store);
+        (store.curr_items, store.bytes) = gauges;
+        Sums { commands: commands.since(&baseline.commands), store, memory }
+    }
+
+    fn classes(&self) -> Vec<ClassReport> {
+        let mut classes = self.store().class_reports();
+        let baseline = self.baseline.lock();
+        for class in &mut classes {
+            if let Some(earlier) = baseline.classes.iter().find(|earlier| earlier.class == class.class) {
+                class.forget(earlier);
+            }
+        }
+        classes
+    }
+}
+
+fn general(shared: &Shared, now_seconds: u32, report: &mut Report<'_>) {
+    let sums = shared.sums();
+    general_process(shared, now_seconds, report);
+    general_connections(shared, &sums, report);
+    general_commands(&sums.commands, report);
+    general_traffic(shared, &sums, report);
+    general_items(&sums, report);
+    general_ours(&sums.store, report);
+}
+
+fn general_process(shared: &Shared, now_seconds: u32, report: &mut Report<'_>) {
+    let uptime = now_seconds.saturating_sub(shared.started.seconds.0);
+    let unix = shared.started.unix() + i64::from(uptime);
+    report.number("pid", u64::from(shared.pid));
+    report.number("uptime", u64::from(uptime));
+    report.number("time", u64::try_from(unix).unwrap_or(0));
+    report.text("version", VERSION);
+    report.number("pointer_size", u64::from(usize::BITS));
+    let cpu = process::cpu_times().unwrap_or_default();
+    report.seconds("rusage_user", cpu.user);
+    report.seconds("rusage_system", cpu.system);
+}
+
+fn general_connections(shared: &Shared, sums: &Sums, report: &mut Report<'_>) {
+    // Relaxed: a report.
+    let current = count(shared.connections().current.load(Ordering::Relaxed));
+    report.numbers(&[
+        ("max_connections", count(shared.options.connections_max)),
+        ("curr_connections", current),
+        ("total_connections", sums.commands.total_connections),
+        ("rejected_connections", sums.commands.rejected_connections),
+        ("connection_structures", current),
+    ]);
+}
+
+fn general_commands(totals: &CommandTotals, report: &mut Report<'_>) {
+    report.numbers(&[
+        ("cmd_get", totals.cmd_get),
+        ("cmd_set", totals.cmd_set),
+        ("cmd_flush", totals.cmd_flush),
+        ("cmd_touch", totals.cmd_touch),
+        ("cmd_meta", 0),
+        ("get_hits", totals.get_hits),
+        ("get_misses", totals.get_misses),
+        ("get_expired", totals.get_expired),
+        ("get_flushed", totals.get_flushed),
+        ("delete_misses", totals.delete_misses),
+        ("delete_hits", totals.delete_hits),
+        ("incr_misses", totals.incr_misses),
+        ("incr_hits", totals.incr_hits),
+        ("decr_misses", totals.decr_misses),
+        ("decr_hits", totals.decr_hits),
+        ("cas_misses", totals.cas_misses),
+        ("cas_hits", totals.cas_hits),
+        ("cas_badval", totals.cas_badval),
+        ("touch_hits", totals.touch_hits),
+        ("touch_misses", totals.touch_misses),
+        ("store_too_large", totals.store_too_large),
+        ("store_no_memory", totals.store_no_memory),
+        ("auth_cmds", 0),
+        ("auth_errors", 0),
+    ]);
+}
+
+fn general_traffic(shared: &Shared, sums: &Sums, report: &mut Report<'_>) {
+    let (totals, connections) = (&sums.commands, shared.connections());
+    if shared.options.idle_timeout {
+        report.number("idle_kicks", totals.idle_kicks);
+    }
+    report.numbers(&[
+        ("bytes_read", totals.bytes_read),
+        ("bytes_written", totals.bytes_written),
+        ("limit_maxbytes", sums.memory.limit_bytes),
+        // Relaxed: a report.
+        ("accepting_conns", u64::from(connections.is_accepting.load(Ordering::Relaxed))),
+        ("listen_disabled_num", totals.listen_disabled_num),
+        ("time_in_listen_disabled_us", connections.listen_disabled_micros.load(Ordering::Relaxed)),
+        ("threads", count(shared.options.workers)),
+        ("conn_yields", totals.conn_yields),
+        ("hash_power_level", u64::from(sums.memory.index_buckets.max(1).ilog2())),
+        ("hash_bytes", sums.memory.index_bytes),
+        ("hash_is_expanding", 0),
+    ]);
+}
+
+fn general_items(sums: &Sums, report: &mut Report<'_>) {
+    let store = &sums.store;
+    report.numbers(&[
+        ("slab_reassign_rescues", store.page_move_rescues),
+        ("slabs_moved", store.pages_moved),
+        ("malloc_fails", 0),
+        ("bytes", store.bytes),
+        ("curr_items", store.curr_items),
+        ("total_items", store.total_items),
+        ("slab_global_page_pool", sums.memory.pool_pages),
+        ("expired_unfetched", store.expired_unfetched),
+        ("evicted_unfetched", store.evicted_unfetched),
+        ("evictions", store.evictions),
+        ("reclaimed", store.reclaimed),
+        ("crawler_reclaimed", store.sweep_reclaimed),
+        ("crawler_items_checked", store.sweep_items_checked),
+    ]);
+}
+
+/// What memcached has no name for.
+fn general_ours(store: &StoreTotals, report: &mut Report<'_>) {
+    report.numbers(&[
+        ("evicted_nonzero", store.evicted_nonzero),
+        ("outofmemory", store.outofmemory),
+        ("ghost_hits", store.ghost_hits),
+        ("page_move_evictions", store.page_move_evictions),
+        ("index_splits", store.index_splits),
+        ("index_evictions", store.index_evictions),
+    ]);
+}
+
+fn settings(shared: &Shared, report: &mut Report<'_>) {
+    for (name, value) in &shared.settings {
+        match name.as_str() {
+            "maxbytes" => report.number(name, shared.store().memory_report().limit_bytes),
+            "verbosity" => report.number(name, u64::from(shared.verbosity())),
+            _ => report.text(name, value),
+        }
+    }
+}
+
+fn items(shared: &Shared, report: &mut Report<'_>) {
+    for class in shared.classes().iter().filter(|class| class.number > 0) {
+        let fields = [
+            ("number", class.number),
+            ("age", class.age),
+            ("mem_requested", class.mem_requested),
+            ("evicted", class.evicted),
+            ("evicted_nonzero", class.evicted_nonzero),
+            ("evicted_time", class.evicted_time),
+            ("outofmemory", class.outofmemory),
+            ("tailrepairs", 0),
+            ("reclaimed", class.reclaimed),
+            ("expired_unfetched", class.expired_unfetched),
+            ("evicted_unfetched", class.evicted_unfetched),
+            ("crawler_reclaimed", class.crawler_reclaimed),
+            ("crawler_items_checked", class.crawler_items_checked),
+            ("lrutail_reflocked", 0),
+        ];
+        for (name, value) in fields {
+            report.number(&format!("items:{}:{name}", class.class), value);
+        }
+    }
+}
+
+fn slabs(shared: &Shared, report: &mut Report<'_>) {
+    let classes = shared.classes();
+    for class in &classes {
+        let fields = [
+            ("chunk_size", class.chunk_size),
+            ("chunks_per_page", class.chunks_per_page),
+            ("total_pages", class.total_pages),
+            ("total_chunks", class.used_chunks + class.free_chunks),
+            ("used_chunks", class.used_chunks),
+            ("free_chunks", class.free_chunks),
+            ("free_chunks_end", 0),
+            ("get_hits", class.get_hits),
+            ("cmd_set", class.cmd_set),
+            ("delete_hits", class.delete_hits),
+            ("incr_hits", class.incr_hits),
+            ("decr_hits", class.decr_hits),
+            ("cas_hits", class.cas_hits),
+            ("cas_badval", class.cas_badval),
+            ("touch_hits", class.touch_hits),
+        ];
+        for (name, value) in fields {
+            report.number(&format!("{}:{name}", class.class), value);
+        }
+    }
+    report.number("active_slabs", count(classes.len()));
+    report.number("total_malloced", classes.iter().map(|class| class.page_bytes).sum());
+}
+
+fn count(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::commands;
+    use super::Answer;
+    use crate::protocol::{ErrorText, Fetch, FetchOptions, Reply};
+
+    fn report(name: &str) -> String {
+        let mut out = Vec::new();
+        assert_eq!(commands().stats(name.as_bytes(), &mut out), Answer::Report);
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn the_general_report_has_names_in_memcacheds_order() {
+        let report = report("");
+        let places: Vec<_> = ["pid ", "uptime ", "version ", "cmd_get ", "get_hits ", "limit_maxbytes ", "curr_items "]
+            .iter()
+            .map(|name| report.find(&format!("STAT {name}")).unwrap_or_else(|| panic!("{name} in {report}")))
+            .collect();
+        assert!(places.is_sorted(), "{report}");
+        assert!(report.ends_with("END\r\n"));
+    }
+
+    #[test]
+    fn settings_come_in_the_order_they_were_handed_in() {
+        assert_eq!(report("settings"), "STAT maxconns 7\r\nSTAT verbosity 0\r\nEND\r\n");
+    }
+
+    #[test]
+    fn a_reset_takes_counters_back_and_leaves_gauges() {
+        let mut commands = commands();
+        commands.fetch(Fetch { key: b"k", options: FetchOptions::GET }, |_| ());
+        assert_eq!(commands.shared.sums().commands.get_misses, 1);
+        let mut out = Vec::new();
+        assert_eq!(commands.stats(b"reset", &mut out), Answer::Reply(Reply::Reset));
+        assert_eq!(commands.shared.sums().commands.get_misses, 0);
+    }
+
+    #[test]
+    fn a_report_nobody_knows_is_an_error() {
+        let answer = commands().stats(b"foo", &mut Vec::new());
+        assert_eq!(answer, Answer::Reply(Reply::Error(ErrorText::UnknownCommand)));
+    }
+}

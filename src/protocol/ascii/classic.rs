@@ -1,0 +1,413 @@
+//! The parser of the classic commands: one request from the head of the input.
+//!
+//! Words after those a command needs are ignored, as memcached does, but for a last word `noreply`.
+
+use memchr::memchr;
+
+use super::token::{self, Line, NextKey, Words};
+use crate::bytes::{parse_i64, parse_u64};
+use crate::limits::LINE_BYTES_MAX;
+use crate::protocol::{
+    Admin, Arithmetic, Delete, ErrorText, Fetch, FetchOptions, Mode, Refused, Request, Shutdown, Store,
+};
+
+/// Lines below this length, their end included, are no commands (memcached's rule).
+const LINE_BYTES_MIN: usize = 4;
+
+/// Longest value a line may announce (memcached's `INT_MAX - 2`).
+const VALUE_BYTES_MAX: u64 = (1 << 31) - 3;
+
+/// What stands at the head of the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parsed<'a> {
+    /// A request and how many bytes of the input its line takes.
+    Request {
+        /// The request.
+        request: Request<'a>,
+        /// Bytes of the line with its end; of a line of keys, its head only.
+        used: usize,
+    },
+    /// A part of a line.
+    Incomplete,
+    /// A part of a line that is too long already.
+    TooLong,
+}
+
+impl<'a> Parsed<'a> {
+    #[inline]
+    fn request(request: Request<'a>, used: usize) -> Self {
+        Self::Request { request, used }
+    }
+}
+
+/// Takes one request from the input.
+#[must_use]
+#[inline]
+pub fn parse(input: &[u8]) -> Parsed<'_> {
+    if let Some(rest) = input.strip_prefix(b"get ") {
+        return parse_get(FetchOptions::GET, input, rest);
+    }
+    parse_line(input)
+}
+
+/// A get line. Up to `LINE_BYTES_MAX` it is served when it is whole; longer ones are served as they come.
+#[inline]
+fn parse_get<'a>(options: FetchOptions, input: &'a [u8], rest: &'a [u8]) -> Parsed<'a> {
+    let head = input.len() - rest.len();
+    match token::next_key(rest) {
+        NextKey::Last { key, used } => {
+            return Parsed::request(Request::OneKey(Fetch { key, options }), head + used);
+        }
+        NextKey::End { used } => return Parsed::request(refused(ErrorText::BadFormat), head + used),
+        NextKey::Key { .. } | NextKey::TooLong | NextKey::Partial => {}
+    }
+    if memchr(b'\n', rest).is_none() && input.len() <= LINE_BYTES_MAX {
+        return Parsed::Incomplete;
+    }
+    Parsed::request(Request::Keys(options), head)
+}
+
+/// Any command: the frequent ones first.
+fn parse_line(input: &[u8]) -> Parsed<'_> {
+    if let Some(rest) = input.strip_prefix(b"gets ") {
+        return parse_get(FetchOptions::GETS, input, rest);
+    }
+    let Some(Line { text, used }) = token::line(input) else {
+        return if input.len() <= LINE_BYTES_MAX { Parsed::Incomplete } else { Parsed::TooLong };
+    };
+    if used < LINE_BYTES_MIN {
+        return Parsed::request(refused(ErrorText::BadFormat), used);
+    }
+    // A leading space makes an empty first word, which is no command.
+    if text.first() == Some(&b' ') {
+        return Parsed::request(parse_unknown(text), used);
+    }
+    let mut words = Words::new(text);
+    let request = match words.next().unwrap_or_default() {
+        b"set" => parse_store(Mode::Set, words),
+        b"add" => parse_store(Mode::Add, words),
+        b"cas" => parse_store(Mode::Cas(0), words),
+        b"delete" => parse_delete(words),
+        b"incr" => parse_arithmetic(false, words),
+        b"decr" => parse_arithmetic(true, words),
+        b"touch" => parse_touch(words),
+        b"gat" => return parse_gat(false, text, words, used),
+        b"gats" => return parse_gat(true, text, words, used),
+        b"replace" => parse_store(Mode::Replace, words),
+        b"append" => parse_store(Mode::Append, words),
+        b"prepend" => parse_store(Mode::Prepend, words),
+        b"get" | b"gets" => Some(refused(ErrorText::BadFormat)),
+        name => Some(parse_admin(name, words).unwrap_or_else(|| parse_unknown(text))),
+    };
+    Parsed::request(request.unwrap_or_else(|| refused(ErrorText::BadFormat)), used)
+}
+
+fn refused<'a>(error: ErrorText) -> Request<'a> {
+    Request::Refused(Refused { error, swallow_bytes: 0, noreply: false })
+}
+
+fn refused_unless<'a>(noreply: bool, error: ErrorText) -> Request<'a> {
+    Request::Refused(Refused { error, swallow_bytes: 0, noreply })
+}
+
+#[inline]
+fn is_noreply(words: Words<'_>) -> bool {
+    words.last() == Some(b"noreply")
+}
+
+/// `<key> <flags> <exptime> <bytes>`, for cas `<unique>`. `None`: too few words. Once the length is known the
+/// data block is swallowed with whatever else is wrong, so that the connection stays in step.
+#[inline]
+fn parse_store(mode: Mode, mut words: Words<'_>) -> Option<Request<'_>> {
+    let (key, flags, exptime, bytes) = (words.next()?, words.next()?, words.next()?, words.next()?);
+    let noreply = is_noreply(words);
+    let Some(value_len) = parse_value_len(bytes) else {
+        return Some(refused_unless(noreply, ErrorText::BadFormat));
+    };
+    let parsed = (parse_flags(flags), parse_i64(exptime), parse_mode(mode, words));
+    let (Some(client_flags), Some(exptime), Some(mode), true) = (parsed.0, parsed.1, parsed.2, token::is_key(key))
+    else {
+        let swallow_bytes = value_len + b"\r\n".len();
+        return Some(Request::Refused(Refused { error: ErrorText::BadFormat, swallow_bytes, noreply }));
+    };
+    Some(Request::Store(Store { key, mode, client_flags, exptime: low_half(exptime), value_len, noreply }))
+}
+
+#[inline]
+fn parse_value_len(bytes: &[u8]) -> Option<usize> {
+    let len = parse_u64(bytes).filter(|&len| len <= VALUE_BYTES_MAX)?;
+    usize::try_from(len).ok()
+}
+
+/// Client flags are read in 64 bits and kept modulo 2^32 (memcached's rule).
+#[inline]
+fn parse_flags(word: &[u8]) -> Option<u32> {
+    let flags = parse_u64(word)?;
+    Some(u32::try_from(flags & u64::from(u32::MAX)).expect("masked"))
+}
+
+/// The lower 32 bits: memcached reads a store's exptime in 64 bits and keeps those.
+#[inline]
+fn low_half(exptime: i64) -> i32 {
+    let [a, b, c, d, ..] = exptime.to_le_bytes();
+    i32::from_le_bytes([a, b, c, d])
+}
+
+#[inline]
+fn parse_mode(mode: Mode, mut words: Words<'_>) -> Option<Mode> {
+    match mode {
+        Mode::Cas(_) => Some(Mode::Cas(parse_u64(words.next()?)?)),
+        _ => Some(mode),
+    }
+}
+
+fn parse_delete(mut words: Words<'_>) -> Option<Request<'_>> {
+    let key = words.next()?;
+    let noreply = is_noreply(words);
+    if !token::is_key(key) {
+        return Some(refused_unless(noreply, ErrorText::BadFormat));
+    }
+    Some(Request::Delete(Delete { key, noreply }))
+}
+
+fn parse_arithmetic(is_decr: bool, mut words: Words<'_>) -> Option<Request<'_>> {
+    let (key, delta) = (words.next()?, words.next()?);
+    let noreply = is_noreply(words);
+    if !token::is_key(key) {
+        return Some(refused_unless(noreply, ErrorText::BadFormat));
+    }
+    let Some(delta) = parse_u64(delta) else {
+        return Some(refused_unless(noreply, ErrorText::InvalidDelta));
+    };
+    Some(Request::Arithmetic(Arithmetic { key, delta, is_decr, noreply }))
+}
+
+fn parse_touch(mut words: Words<'_>) -> Option<Request<'_>> {
+    let (key, exptime) = (words.next()?, words.next()?);
+    let noreply = is_noreply(words);
+    if !token::is_key(key) {
+        return Some(refused_unless(noreply, ErrorText::BadFormat));
+    }
+    let Some(exptime) = parse_exptime(exptime) else {
+        return Some(refused_unless(noreply, ErrorText::InvalidExptime));
+    };
+    let options = FetchOptions { value: false, cas: false, touch: Some(exptime), noreply };
+    Some(Request::Fetch(Fetch { key, options }))
+}
+
+/// Everywhere but in a store, an exptime must fit 32 bits.
+fn parse_exptime(word: &[u8]) -> Option<i32> {
+    i32::try_from(parse_i64(word)?).ok()
+}
+
+/// `<exptime> <key>*`: a line of keys behind a longer head.
+fn parse_gat<'a>(cas: bool, text: &'a [u8], mut words: Words<'a>, used: usize) -> Parsed<'a> {
+    let exptime = words.next();
+    let (Some(exptime), Some(_)) = (exptime, words.last()) else {
+        return Parsed::request(refused(ErrorText::BadFormat), used);
+    };
+    let Some(exptime) = parse_exptime(exptime) else {
+        return Parsed::request(refused(ErrorText::InvalidExptime), used);
+    };
+    let options = FetchOptions { value: true, cas, touch: Some(exptime), noreply: false };
+    Parsed::request(Request::Keys(options), text.len() - words.rest().len())
+}
+
+/// What is not about items. `None`: not a command.
+fn parse_admin<'a>(name: &[u8], mut words: Words<'a>) -> Option<Request<'a>> {
+    let request = match name {
+        b"version" => Request::Admin(Admin::Version),
+        b"quit" => Request::Quit,
+        b"stats" => Request::Admin(Admin::Stats { report: words.next().unwrap_or_default() }),
+        b"flush_all" => parse_flush_all(words),
+        b"verbosity" => parse_verbosity(words),
+        b"cache_memlimit" => parse_cache_memlimit(words),
+        b"refresh_certs" => Request::Admin(Admin::RefreshCerts),
+        b"shutdown" => Request::Admin(Admin::Shutdown(match words.next() {
+            None => Shutdown::Now,
+            Some(b"graceful") => Shutdown::Graceful,
+            Some(_) => Shutdown::Unknown,
+        })),
+        _ => return None,
+    };
+    Some(request)
+}
+
+fn parse_flush_all(mut words: Words<'_>) -> Request<'_> {
+    let noreply = is_noreply(words);
+    let exptime = match words.next() {
+        None | Some(b"noreply") => Some(0),
+        Some(word) => parse_exptime(word),
+    };
+    match exptime {
+        Some(exptime) => Request::Admin(Admin::FlushAll { exptime, noreply }),
+        None => refused_unless(noreply, ErrorText::InvalidExptime),
+    }
+}
+
+fn parse_verbosity(mut words: Words<'_>) -> Request<'_> {
+    let noreply = is_noreply(words);
+    match words.next().and_then(parse_u64) {
+        Some(level) => Request::Admin(Admin::Verbosity { level, noreply }),
+        None => refused_unless(noreply, ErrorText::BadFormat),
+    }
+}
+
+fn parse_cache_memlimit(mut words: Words<'_>) -> Request<'_> {
+    let noreply = is_noreply(words);
+    match words.next().and_then(parse_u64) {
+        Some(megabytes) => Request::Admin(Admin::CacheMemlimit { megabytes, noreply }),
+        None => refused_unless(noreply, ErrorText::UnknownCommand),
+    }
+}
+
+/// No command of ours. A browser that was sent here by a hostile page is hung up on.
+fn parse_unknown(text: &[u8]) -> Request<'_> {
+    let last = Words::new(text).last().unwrap_or_default();
+    if last.starts_with(b"HTTP/") {
+        return Request::Hang;
+    }
+    refused_unless(last == b"noreply", ErrorText::UnknownCommand)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Parsed, parse};
+    use crate::protocol::{
+        Admin, Arithmetic, Delete, ErrorText, Fetch, FetchOptions, Mode, Refused, Request, Shutdown, Store,
+    };
+
+    fn request(line: &[u8]) -> Request<'_> {
+        match parse(line) {
+            Parsed::Request { request, used } => {
+                assert_eq!(used, line.len(), "{:?}", String::from_utf8_lossy(line));
+                request
+            }
+            other => panic!("{other:?} for {:?}", String::from_utf8_lossy(line)),
+        }
+    }
+
+    fn refusal(line: &[u8]) -> (ErrorText, usize, bool) {
+        match request(line) {
+            Request::Refused(Refused { error, swallow_bytes, noreply }) => (error, swallow_bytes, noreply),
+            other => panic!("{other:?} for {:?}", String::from_utf8_lossy(line)),
+        }
+    }
+
+    #[test]
+    fn a_get_of_one_key_needs_no_second_look() {
+        let fetch = |key, options| Request::OneKey(Fetch { key, options });
+        assert_eq!(request(b"get k\r\n"), fetch(b"k", FetchOptions::GET));
+        assert_eq!(request(b"gets  k\n"), fetch(b"k", FetchOptions::GETS));
+    }
+
+    #[test]
+    fn a_line_of_keys_gives_its_head() {
+        let keys = Parsed::Request { request: Request::Keys(FetchOptions::GET), used: 4 };
+        assert_eq!(parse(b"get a b\r\n"), keys);
+        assert_eq!(parse(b"get a b"), Parsed::Incomplete);
+        let long = [&b"get "[..], &b"key ".repeat(600)].concat();
+        assert_eq!(parse(&long), keys, "it may never end");
+        assert_eq!(parse(&[b'x'; 2049]), Parsed::TooLong);
+        let touch = FetchOptions { touch: Some(-5), cas: true, ..FetchOptions::GET };
+        assert_eq!(parse(b"gats -5 a\r\n"), Parsed::Request { request: Request::Keys(touch), used: 7 });
+    }
+
+    #[test]
+    fn a_store_line_carries_everything_but_the_value() {
+        let store = Store { key: b"k", mode: Mode::Set, client_flags: 3, exptime: -1, value_len: 5, noreply: false };
+        assert_eq!(request(b"set k 3 -1 5\r\n"), Request::Store(store));
+        assert_eq!(request(b"set k 3 -1 5 noreply\r\n"), Request::Store(Store { noreply: true, ..store }));
+        assert_eq!(request(b"set k 3 -1 5 foo bar\r\n"), Request::Store(store));
+        let cas = Store { mode: Mode::Cas(u64::MAX), ..store };
+        assert_eq!(request(b"cas k 3 -1 5 18446744073709551615\r\n"), Request::Store(cas));
+    }
+
+    #[test]
+    fn numbers_of_a_store_are_kept_modulo_2_to_the_32() {
+        let Request::Store(store) = request(b"set k 4294967303 4294967296 0\r\n") else { panic!("a store") };
+        assert_eq!((store.client_flags, store.exptime), (7, 0));
+        let Request::Store(store) = request(b"set k 0 2147483648 0\r\n") else { panic!("a store") };
+        assert_eq!(store.exptime, i32::MIN);
+    }
+
+    #[test]
+    fn a_bad_store_line_swallows_its_data_when_its_length_is_known() {
+        let long_key = [&b"set "[..], &[b'k'; 251], b" 0 0 9 noreply\r\n"].concat();
+        assert_eq!(refusal(&long_key), (ErrorText::BadFormat, 11, true));
+        for line in
+            [&b"set k x 0 9\r\n"[..], b"set k 0 x 9\r\n", b"set k -1 0 9\r\n", b"cas k 0 0 9\r\n", b"cas k 0 0 9 x\r\n"]
+        {
+            assert_eq!(refusal(line), (ErrorText::BadFormat, 11, false), "{:?}", String::from_utf8_lossy(line));
+        }
+        for line in [
+            &b"set k 0 0\r\n"[..],
+            b"set k 0 0 x\r\n",
+            b"set k 0 0 -1\r\n",
+            b"set k 0 0 +1\r\n",
+            b"set k 0 0 2147483646\r\n",
+        ] {
+            assert_eq!(refusal(line), (ErrorText::BadFormat, 0, false), "{:?}", String::from_utf8_lossy(line));
+        }
+        assert_eq!(refusal(b"set k 0 noreply\r\n"), (ErrorText::BadFormat, 0, false), "too short to parse");
+    }
+
+    #[test]
+    fn words_nobody_needs_are_ignored() {
+        let delete = Delete { key: b"k", noreply: false };
+        assert_eq!(request(b"delete k 0\r\n"), Request::Delete(delete));
+        assert_eq!(request(b"delete k 0 noreply\r\n"), Request::Delete(Delete { noreply: true, ..delete }));
+        let incr = Arithmetic { key: b"k", delta: 1, is_decr: false, noreply: false };
+        assert_eq!(request(b"incr k 1 2 3\r\n"), Request::Arithmetic(incr));
+        assert_eq!(request(b"version x\r\n"), Request::Admin(Admin::Version));
+        assert_eq!(request(b"quit x\r\n"), Request::Quit);
+    }
+
+    #[test]
+    fn a_touch_is_a_fetch_without_value() {
+        let options = FetchOptions { value: false, cas: false, touch: Some(10), noreply: true };
+        assert_eq!(request(b"touch k 10 noreply\r\n"), Request::Fetch(Fetch { key: b"k", options }));
+        assert_eq!(refusal(b"touch k 2147483648\r\n"), (ErrorText::InvalidExptime, 0, false));
+        assert_eq!(refusal(b"touch k x noreply\r\n"), (ErrorText::InvalidExptime, 0, true));
+    }
+
+    #[test]
+    fn lines_without_sense_are_answered() {
+        for line in [
+            &b"\r\n"[..],
+            b"\n",
+            b"a\r\n",
+            b"mn\n",
+            b"get\r\n",
+            b"get \r\n",
+            b"gets\r\n",
+            b"gat 1\r\n",
+            b"delete\r\n",
+            b"incr k\r\n",
+        ] {
+            assert_eq!(refusal(line), (ErrorText::BadFormat, 0, false), "{:?}", String::from_utf8_lossy(line));
+        }
+        for line in
+            [&b"ab\r\n"[..], b" get k\r\n", b"GET k\r\n", b"mn\r\n", b"cache_memlimit\r\n", b"cache_memlimit x\r\n"]
+        {
+            assert_eq!(refusal(line), (ErrorText::UnknownCommand, 0, false), "{:?}", String::from_utf8_lossy(line));
+        }
+        assert_eq!(refusal(b"foo noreply\r\n"), (ErrorText::UnknownCommand, 0, true));
+        assert_eq!(request(b"GET / HTTP/1.1\r\n"), Request::Hang);
+        assert_eq!(refusal(b"incr k x\r\n"), (ErrorText::InvalidDelta, 0, false));
+        assert_eq!(refusal(b"gat x k\r\n"), (ErrorText::InvalidExptime, 0, false));
+    }
+
+    #[test]
+    fn admin_words_are_read() {
+        let flush = |exptime, noreply| Request::Admin(Admin::FlushAll { exptime, noreply });
+        assert_eq!(request(b"flush_all\r\n"), flush(0, false));
+        assert_eq!(request(b"flush_all noreply\r\n"), flush(0, true));
+        assert_eq!(request(b"flush_all 10 noreply\r\n"), flush(10, true));
+        assert_eq!(refusal(b"flush_all x\r\n"), (ErrorText::InvalidExptime, 0, false));
+        assert_eq!(request(b"verbosity 1\r\n"), Request::Admin(Admin::Verbosity { level: 1, noreply: false }));
+        assert_eq!(refusal(b"verbosity\r\n"), (ErrorText::BadFormat, 0, false));
+        assert_eq!(request(b"shutdown graceful\r\n"), Request::Admin(Admin::Shutdown(Shutdown::Graceful)));
+        assert_eq!(request(b"stats items\r\n"), Request::Admin(Admin::Stats { report: b"items" }));
+    }
+}

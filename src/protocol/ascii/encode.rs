@@ -1,0 +1,119 @@
+//! The encoder of the classic commands: replies to the end of a byte buffer, without the formatting machinery.
+
+use crate::bytes::push_u64;
+use crate::limits::KEY_BYTES_MAX;
+use crate::protocol::{ErrorText, Reply, VERSION};
+
+/// What ends a value.
+pub const VALUE_TAIL: &[u8] = b"\r\n";
+
+/// Room for the longest head of a value: `VALUE key flags bytes cas\r\n`.
+pub const VALUE_HEAD_BYTES_MAX: usize = b"VALUE    \r\n".len() + KEY_BYTES_MAX + 10 + 10 + 20;
+
+/// Appends the line before a value.
+#[inline]
+pub fn push_value_head(out: &mut Vec<u8>, key: &[u8], client_flags: u32, value_len: usize, cas: Option<u64>) {
+    out.extend_from_slice(b"VALUE ");
+    out.extend_from_slice(key);
+    if client_flags == 0 {
+        out.extend_from_slice(b" 0 ");
+    } else {
+        out.push(b' ');
+        push_u64(out, u64::from(client_flags));
+        out.push(b' ');
+    }
+    push_len(out, value_len);
+    if let Some(cas) = cas {
+        out.push(b' ');
+        push_u64(out, cas);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends a hit.
+#[inline]
+pub fn push_value(out: &mut Vec<u8>, key: &[u8], client_flags: u32, value: &[u8], cas: Option<u64>) {
+    push_value_head(out, key, client_flags, value.len(), cas);
+    out.extend_from_slice(value);
+    out.extend_from_slice(VALUE_TAIL);
+}
+
+#[inline]
+fn push_len(out: &mut Vec<u8>, len: usize) {
+    push_u64(out, u64::try_from(len).unwrap_or(u64::MAX));
+}
+
+/// Appends a reply without a value.
+#[inline]
+pub fn push_reply(out: &mut Vec<u8>, reply: Reply) {
+    let line: &[u8] = match reply {
+        Reply::Stored => b"STORED\r\n",
+        Reply::NotStored => b"NOT_STORED\r\n",
+        Reply::Exists => b"EXISTS\r\n",
+        Reply::NotFound => b"NOT_FOUND\r\n",
+        Reply::Deleted => b"DELETED\r\n",
+        Reply::Touched => b"TOUCHED\r\n",
+        Reply::Ok => b"OK\r\n",
+        Reply::Reset => b"RESET\r\n",
+        Reply::End => b"END\r\n",
+        Reply::Number(number) => {
+            push_u64(out, number);
+            b"\r\n"
+        }
+        Reply::Version => {
+            out.extend_from_slice(b"VERSION ");
+            out.extend_from_slice(VERSION.as_bytes());
+            b"\r\n"
+        }
+        Reply::Error(error) => return push_error(out, error),
+    };
+    out.extend_from_slice(line);
+}
+
+#[cold]
+fn push_error(out: &mut Vec<u8>, error: ErrorText) {
+    out.extend_from_slice(error.text().as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends one line of a report.
+pub fn push_stat(out: &mut Vec<u8>, name: &str, value: &str) {
+    for part in ["STAT ", name, " ", value, "\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{VALUE_HEAD_BYTES_MAX, push_reply, push_stat, push_value, push_value_head};
+    use crate::protocol::{ErrorText, Reply};
+
+    fn encoded(encode: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        encode(&mut out);
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn a_hit_shows_its_cas_only_when_asked() {
+        assert_eq!(encoded(|out| push_value(out, b"k", 0, b"v", None)), "VALUE k 0 1\r\nv\r\n");
+        assert_eq!(encoded(|out| push_value(out, b"k", 7, b"", Some(9))), "VALUE k 7 0 9\r\n\r\n");
+    }
+
+    #[test]
+    fn the_longest_head_has_the_named_length() {
+        // Values end at 2^31 - 3 bytes: ten digits.
+        let len = 2_147_483_645;
+        let head = encoded(|out| push_value_head(out, &[b'k'; 250], u32::MAX, len, Some(u64::MAX)));
+        assert_eq!(head.len(), VALUE_HEAD_BYTES_MAX);
+    }
+
+    #[test]
+    fn replies_are_lines() {
+        assert_eq!(encoded(|out| push_reply(out, Reply::Stored)), "STORED\r\n");
+        assert_eq!(encoded(|out| push_reply(out, Reply::Number(18))), "18\r\n");
+        assert_eq!(encoded(|out| push_reply(out, Reply::Error(ErrorText::UnknownCommand))), "ERROR\r\n");
+        assert!(encoded(|out| push_reply(out, Reply::Version)).starts_with("VERSION 1.6.45-flagstone-"));
+        assert_eq!(encoded(|out| push_stat(out, "pid", "1")), "STAT pid 1\r\n");
+    }
+}

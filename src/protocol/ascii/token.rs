@@ -1,0 +1,200 @@
+//! The tokenizer: lines out of input, words out of lines, keys out of a line that may not have ended yet.
+
+use memchr::{memchr, memchr2};
+
+use crate::limits::KEY_BYTES_MAX;
+
+/// A line found in the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line<'a> {
+    /// Its bytes without CR and LF.
+    pub text: &'a [u8],
+    /// Its length with its end.
+    pub used: usize,
+}
+
+/// The first line of the input; `None` when its LF has not come.
+#[must_use]
+#[inline]
+pub fn line(input: &[u8]) -> Option<Line<'_>> {
+    let end = memchr(b'\n', input)?;
+    Some(Line { text: without_cr(&input[..end]), used: end + 1 })
+}
+
+#[inline]
+fn without_cr(text: &[u8]) -> &[u8] {
+    text.strip_suffix(b"\r").unwrap_or(text)
+}
+
+/// The words of a line, from left to right.
+#[derive(Clone, Copy, Debug)]
+pub struct Words<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Words<'a> {
+    /// All words of `line`.
+    #[must_use]
+    #[inline]
+    pub fn new(line: &'a [u8]) -> Self {
+        Self { rest: line }
+    }
+
+    /// What follows the words taken so far, leading spaces included.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// The last word of those that are left; `None` when none is.
+    #[must_use]
+    #[inline]
+    pub fn last(&self) -> Option<&'a [u8]> {
+        let end = self.rest.iter().rposition(|&byte| byte != b' ')? + 1;
+        let start = memchr::memrchr(b' ', &self.rest[..end]).map_or(0, |space| space + 1);
+        Some(&self.rest[start..end])
+    }
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        while let [b' ', rest @ ..] = self.rest {
+            self.rest = rest;
+        }
+        if self.rest.is_empty() {
+            return None;
+        }
+        let end = word_end(self.rest);
+        let (word, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        Some(word)
+    }
+}
+
+/// Where the first word of `text` ends.
+#[inline]
+fn word_end(text: &[u8]) -> usize {
+    // Flags, exptimes and lengths are short: for them a search function costs more than it finds.
+    const SHORT_WORD_BYTES: usize = 8;
+    let head = &text[..text.len().min(SHORT_WORD_BYTES)];
+    if let Some(end) = head.iter().position(|&byte| byte == b' ') {
+        return end;
+    }
+    if text.len() <= SHORT_WORD_BYTES {
+        return text.len();
+    }
+    memchr(b' ', text).unwrap_or(text.len())
+}
+
+/// Whether `word` can be a key. Control bytes are not looked for: memcached does not either.
+#[must_use]
+#[inline]
+pub fn is_key(word: &[u8]) -> bool {
+    !word.is_empty() && word.len() <= KEY_BYTES_MAX
+}
+
+/// What stands at the head of the rest of a line of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextKey<'a> {
+    /// A key that something follows.
+    Key {
+        /// Its bytes.
+        key: &'a [u8],
+        /// Bytes of the input up to behind it.
+        used: usize,
+    },
+    /// The line's last key.
+    Last {
+        /// Its bytes.
+        key: &'a [u8],
+        /// Bytes of the input up to behind the line's end.
+        used: usize,
+    },
+    /// The line's end.
+    End {
+        /// Bytes of the input up to behind it.
+        used: usize,
+    },
+    /// Something too long for a key.
+    TooLong,
+    /// A part of a key, or nothing at all.
+    Partial,
+}
+
+/// Takes one key from the rest of a line, which may not have ended yet.
+#[must_use]
+#[inline]
+pub fn next_key(input: &[u8]) -> NextKey<'_> {
+    let mut start = 0;
+    while input.get(start) == Some(&b' ') {
+        start += 1;
+    }
+    let text = &input[start..];
+    let Some(end) = memchr2(b' ', b'\n', text) else {
+        // A CR that belongs to the line's end may be the last byte so far.
+        return if text.len() > KEY_BYTES_MAX + 1 { NextKey::TooLong } else { NextKey::Partial };
+    };
+    let used = start + end + 1;
+    if text[end] == b' ' {
+        let key = &text[..end];
+        return if is_key(key) { NextKey::Key { key, used } } else { NextKey::TooLong };
+    }
+    let key = without_cr(&text[..end]);
+    if key.is_empty() {
+        return NextKey::End { used };
+    }
+    if is_key(key) { NextKey::Last { key, used } } else { NextKey::TooLong }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NextKey, Words, line, next_key};
+
+    #[test]
+    fn a_line_ends_with_lf_and_drops_one_cr() {
+        assert_eq!(line(b"ab"), None);
+        assert_eq!(line(b"ab\nc").map(|line| (line.text, line.used)), Some((&b"ab"[..], 3)));
+        assert_eq!(line(b"ab\r\n").map(|line| (line.text, line.used)), Some((&b"ab"[..], 4)));
+        assert_eq!(line(b"a\r\r\n").map(|line| (line.text, line.used)), Some((&b"a\r"[..], 4)));
+    }
+
+    #[test]
+    fn words_are_parted_by_any_number_of_spaces() {
+        let words: Vec<_> = Words::new(b"  set   longer_than_eight 0  ").collect();
+        assert_eq!(words, [&b"set"[..], b"longer_than_eight", b"0"]);
+        assert_eq!(Words::new(b"   ").next(), None);
+        assert_eq!(Words::new(b"exactly8").next(), Some(&b"exactly8"[..]));
+    }
+
+    #[test]
+    fn the_last_word_is_found_behind_spaces() {
+        assert_eq!(Words::new(b"a b noreply  ").last(), Some(&b"noreply"[..]));
+        assert_eq!(Words::new(b"noreply").last(), Some(&b"noreply"[..]));
+        assert_eq!(Words::new(b"  ").last(), None);
+    }
+
+    #[test]
+    fn keys_come_one_by_one() {
+        assert_eq!(next_key(b" a b\r\n"), NextKey::Key { key: b"a", used: 3 });
+        assert_eq!(next_key(b"b\r\nx"), NextKey::Last { key: b"b", used: 3 });
+        assert_eq!(next_key(b"b\nx"), NextKey::Last { key: b"b", used: 2 });
+        assert_eq!(next_key(b"  \r\n"), NextKey::End { used: 4 });
+        assert_eq!(next_key(b" "), NextKey::Partial);
+        assert_eq!(next_key(b"abc"), NextKey::Partial);
+        assert_eq!(next_key(b"a\r b"), NextKey::Key { key: b"a\r", used: 3 });
+    }
+
+    #[test]
+    fn a_key_of_250_bytes_is_the_longest() {
+        let longest = [&[b'k'; 250][..], b"\r\n"].concat();
+        assert_eq!(next_key(&longest), NextKey::Last { key: &[b'k'; 250], used: 252 });
+        assert_eq!(next_key(&longest[..251]), NextKey::Partial);
+        assert_eq!(next_key(&[b'k'; 251]), NextKey::Partial);
+        assert_eq!(next_key(&[b'k'; 252]), NextKey::TooLong);
+        assert_eq!(next_key(&[&[b'k'; 251][..], b" "].concat()), NextKey::TooLong);
+        assert_eq!(next_key(&[&[b'k'; 251][..], b"\n"].concat()), NextKey::TooLong);
+    }
+}

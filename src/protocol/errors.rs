@@ -1,0 +1,66 @@
+//! Every error text of the protocol, once.
+
+/// An error reply. The words are memcached's, so that clients that look at them go on working.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorText {
+    /// No such command, or wrong words after it.
+    UnknownCommand,
+    /// A line that its command cannot be read from.
+    BadFormat,
+    /// A data block that does not end where the line said.
+    BadDataChunk,
+    /// An exptime that is not a number of 32 bits.
+    InvalidExptime,
+    /// A delta that is not a number of 64 bits.
+    InvalidDelta,
+    /// incr or decr of something else than a number.
+    NonNumeric,
+    /// incr or decr, or a touch, that found no memory.
+    OutOfMemory,
+    /// A value over the item size limit.
+    TooLarge,
+    /// A value no memory was found for.
+    NoMemoryStoring,
+    /// `flush_all` under `-F`.
+    FlushNotAllowed,
+    /// `shutdown` without `-A`.
+    ShutdownNotEnabled,
+    /// `shutdown` with an unknown word.
+    InvalidShutdownMode,
+    /// `cache_memlimit` below 8 MB.
+    MemlimitTooSmall,
+    /// `cache_memlimit` with a number of bytes.
+    MemlimitNotBytes,
+    /// `cache_memlimit` beyond what the start reserved.
+    MemlimitOutOfBounds,
+    /// `refresh_certs` without TLS.
+    TlsNotEnabled,
+    /// A value that cannot be sent for lack of memory.
+    NoMemoryWriting,
+}
+
+impl ErrorText {
+    /// The line without its end.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::UnknownCommand => "ERROR",
+            Self::BadFormat => "CLIENT_ERROR bad command line format",
+            Self::BadDataChunk => "CLIENT_ERROR bad data chunk",
+            Self::InvalidExptime => "CLIENT_ERROR invalid exptime argument",
+            Self::InvalidDelta => "CLIENT_ERROR invalid numeric delta argument",
+            Self::NonNumeric => "CLIENT_ERROR cannot increment or decrement non-numeric value",
+            Self::OutOfMemory => "SERVER_ERROR out of memory",
+            Self::TooLarge => "SERVER_ERROR object too large for cache",
+            Self::NoMemoryStoring => "SERVER_ERROR out of memory storing object",
+            Self::FlushNotAllowed => "CLIENT_ERROR flush_all not allowed",
+            Self::ShutdownNotEnabled => "SERVER_ERROR: shutdown not enabled",
+            Self::InvalidShutdownMode => "CLIENT_ERROR invalid shutdown mode",
+            Self::MemlimitTooSmall => "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m",
+            Self::MemlimitNotBytes => "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes",
+            Self::MemlimitOutOfBounds => "MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust",
+            Self::TlsNotEnabled => "Error TLS not enabled",
+            Self::NoMemoryWriting => "SERVER_ERROR out of memory writing get response",
+        }
+    }
+}
