@@ -1,3 +1,178 @@
-//! The `flagstone` program.
+//! The `flagstone` program: what the process does to itself, in order, around a running server.
 
-fn main() {}
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::exit;
+
+use flagstone::config::{Config, Exit, Output};
+use flagstone::server::signals::{Asked, Signals};
+use flagstone::server::{Running, Server, files};
+use flagstone::sys::process::{self, Daemon};
+use flagstone::sys::user;
+use log::LevelFilter;
+
+/// Exit status when there is no such user (`EX_NOUSER`).
+const NO_USER: i32 = 67;
+/// Exit status when the system refuses (`EX_OSERR`).
+const SYSTEM: i32 = 71;
+
+/// Descriptors beside those of clients: standard streams, signals, listeners and room for files being read.
+const DESCRIPTORS_RESERVED: usize = 64;
+/// Descriptors of a worker: its poll and its waker.
+const DESCRIPTORS_PER_WORKER: usize = 2;
+
+/// Why the program ends with another status than 0: the status and the line that says it.
+type Failure = (i32, String);
+
+fn main() {
+    let config = match Config::from_args(env::args_os()) {
+        Ok(config) => config,
+        Err(exit) => say_and_exit(&exit),
+    };
+    start_log(config.process.verbosity);
+    for line in &config.warnings {
+        log::warn!("{line}");
+    }
+    if let Err((code, line)) = serve(config) {
+        eprintln!("{line}");
+        exit(code);
+    }
+}
+
+fn say_and_exit(answer: &Exit) -> ! {
+    match answer.output {
+        Output::Stdout => println!("{}", answer.message),
+        Output::Stderr => eprintln!("{}", answer.message),
+    }
+    exit(answer.code)
+}
+
+/// Everything is let through to the log's own limit, which `verbosity` moves later; `RUST_LOG` filters before.
+fn start_log(verbosity: u8) {
+    let mut builder = env_logger::Builder::new();
+    match env::var("RUST_LOG") {
+        Ok(filters) => {
+            builder.parse_filters(&filters).init();
+        }
+        Err(_) => {
+            builder.filter_level(LevelFilter::Warn).filter_module("flagstone", LevelFilter::Trace).init();
+            log::set_max_level(match verbosity {
+                0 => LevelFilter::Warn,
+                1 => LevelFilter::Info,
+                2 => LevelFilter::Debug,
+                _ => LevelFilter::Trace,
+            });
+        }
+    }
+}
+
+fn serve(mut config: Config) -> Result<(), Failure> {
+    raise_limits(&mut config)?;
+    let wishes = config.process.clone();
+    give_up_root(wishes.user.as_deref())?;
+    // What can fail fails before the fork, so that who started us sees it.
+    let server = Server::open(config).map_err(|error| (SYSTEM, error.to_string()))?;
+    write_ports(&server)?;
+    // A daemon leaves the folder that a relative path starts from.
+    let pidfile = wishes.pidfile.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+    if wishes.daemon {
+        let verbose = wishes.verbosity > 0;
+        let daemon = Daemon { leave_folder: !wishes.core_dumps, close_terminal: !verbose };
+        process::daemonize(daemon).map_err(system("failed to daemon() in order to daemonize"))?;
+    }
+    let mut signals = Signals::catch().map_err(system("failed to catch signals"))?;
+    let running = server.start().map_err(|error| (SYSTEM, error.to_string()))?;
+    if wishes.lock_memory
+        && let Err(error) = process::lock_memory()
+    {
+        log::warn!("-k invalid, mlockall() failed: {error}");
+    }
+    if let Some(path) = &pidfile {
+        write_pidfile(path);
+    }
+    log::info!("serving, version {}", flagstone::protocol::VERSION);
+    let result = wait(&mut signals, running);
+    if wishes.daemon
+        && let Some(path) = &pidfile
+        && let Err(error) = fs::remove_file(path)
+    {
+        log::warn!("Could not remove the pid file {}: {error}", path.display());
+    }
+    result
+}
+
+fn wait(signals: &mut Signals, running: Running) -> Result<(), Failure> {
+    loop {
+        match signals.wait().map_err(system("failed to wait for signals"))? {
+            Asked::Stop => log::info!("stopping"),
+            Asked::StopGracefully => log::warn!("Gracefully stopping"),
+            Asked::Reload => {
+                log::warn!("SIGHUP: there are no files to read again");
+                continue;
+            }
+        }
+        running.stop();
+        return Ok(());
+    }
+}
+
+/// Core files and descriptors. Where the machine gives fewer descriptors than `-c` and our own need together,
+/// fewer clients are let in.
+fn raise_limits(config: &mut Config) -> Result<(), Failure> {
+    if config.process.core_dumps {
+        process::raise_core_limit().map_err(system("failed to ensure corefile creation"))?;
+    }
+    if config.process.lock_memory
+        && let Err(error) = process::lift_locked_memory_limit()
+    {
+        log::info!("the limit of locked memory stays: {error}");
+    }
+    let own = DESCRIPTORS_RESERVED + config.clients.workers.saturating_mul(DESCRIPTORS_PER_WORKER);
+    let wanted = config.clients.connections_max.saturating_add(own);
+    let wanted_by_kernel = u64::try_from(wanted).unwrap_or(u64::MAX);
+    let open =
+        process::raise_open_files_limit(wanted_by_kernel).map_err(system("failed to getrlimit number of files"))?;
+    let open = usize::try_from(open).unwrap_or(usize::MAX);
+    if open < config.clients.connections_max || open <= own {
+        let line = "failed to set rlimit for open files. Try starting as root or requesting smaller maxconns value.";
+        return Err((SYSTEM, line.to_owned()));
+    }
+    if open < wanted {
+        config.lower_connections_max(open - own);
+        log::warn!("only {} connections: the limit of open files is {open}", config.clients.connections_max);
+    }
+    Ok(())
+}
+
+fn give_up_root(name: Option<&str>) -> Result<(), Failure> {
+    if !user::is_root() {
+        return Ok(());
+    }
+    let Some(name) = name else {
+        log::warn!("running as root; -u names a user to become");
+        return Ok(());
+    };
+    let found = user::find_user(name).ok_or_else(|| (NO_USER, format!("can't find the user {name} to switch to")))?;
+    user::become_user(found).map_err(system(&format!("failed to assume identity of user {name}")))
+}
+
+/// Tests of memcached find a port that the kernel picked this way.
+fn write_ports(server: &Server) -> Result<(), Failure> {
+    let Some(path) = env::var_os("MEMCACHED_PORT_FILENAME").map(PathBuf::from) else { return Ok(()) };
+    if server.listeners().iter().all(|listener| listener.port().is_none()) {
+        return Ok(());
+    }
+    files::write_ports(&path, server.listeners()).map_err(system(&format!("Failed to open \"{}\"", path.display())))
+}
+
+fn write_pidfile(path: &Path) {
+    if let Err(error) = files::write_pidfile(path) {
+        log::error!("Could not open the pid file {} for writing: {error}", path.display());
+    }
+}
+
+fn system(doing: &str) -> impl Fn(std::io::Error) -> Failure {
+    let doing = doing.to_owned();
+    move |error| (SYSTEM, format!("{doing}: {error}"))
+}

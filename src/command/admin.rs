@@ -5,8 +5,8 @@ use crate::protocol::{Admin, ErrorText, Reply, Shutdown};
 use crate::time::Expiry;
 
 /// Least and most megabytes `cache_memlimit` takes (memcached's bounds).
-const MEMLIMIT_MEGABYTES_MIN: u64 = 8;
-const MEMLIMIT_MEGABYTES_MAX: u64 = 1_000_000_000;
+const MEMLIMIT_MEGABYTES_MIN: u32 = 8;
+const MEMLIMIT_MEGABYTES_MAX: u32 = 1_000_000_000;
 
 /// Loudest verbosity a client may ask for (memcached's `MAX_VERBOSITY_LEVEL`).
 const VERBOSITY_MAX: u8 = 2;
@@ -43,38 +43,40 @@ impl Commands {
         if noreply { Answer::Silence } else { Answer::Reply(reply) }
     }
 
-    /// Now, or planned: a later one replaces a planned one either way.
-    fn flush_all(&self, exptime: i32) -> Reply {
+    /// Now, or planned: a later one replaces a planned one either way. A Unix time in the past flushes nothing
+    /// (memcached's rule).
+    fn flush_all(&self, exptime: Option<i32>) -> Reply {
         self.counters.cmd_flush.bump();
         if !self.shared.options.flush_all {
             return Reply::Error(ErrorText::FlushNotAllowed);
         }
+        let Some(exptime) = exptime else { return Reply::Error(ErrorText::InvalidExptime) };
+        if exptime <= 0 {
+            self.shared.plan_flush(None);
+            self.store.flush_all();
+            return Reply::Ok;
+        }
         match Expiry::from_exptime(i64::from(exptime), &self.now) {
-            Expiry::At(second) if !Expiry::At(second).has_passed(self.now.seconds) => {
-                self.shared.plan_flush(Some(second));
-            }
-            Expiry::At(_) | Expiry::Never => {
-                self.shared.plan_flush(None);
-                self.store.flush_all();
-            }
+            Expiry::At(second) if second > self.now.seconds => self.shared.plan_flush(Some(second)),
+            Expiry::At(_) | Expiry::Never => self.shared.plan_flush(None),
         }
         Reply::Ok
     }
 
-    fn set_verbosity(&self, level: u64) -> Reply {
+    fn set_verbosity(&self, level: u32) -> Reply {
         let level = u8::try_from(level).map_or(VERBOSITY_MAX, |level| level.min(VERBOSITY_MAX));
         self.shared.set_verbosity(level);
         Reply::Ok
     }
 
-    fn set_memory_limit(&self, megabytes: u64) -> Reply {
+    fn set_memory_limit(&self, megabytes: u32) -> Reply {
         if megabytes < MEMLIMIT_MEGABYTES_MIN {
             return Reply::Error(ErrorText::MemlimitTooSmall);
         }
         if megabytes > MEMLIMIT_MEGABYTES_MAX {
             return Reply::Error(ErrorText::MemlimitNotBytes);
         }
-        if self.shared.options.fixed_memory || !self.store.set_limit_bytes(megabytes << 20) {
+        if self.shared.options.fixed_memory || !self.store.set_limit_bytes(u64::from(megabytes) << 20) {
             return Reply::Error(ErrorText::MemlimitOutOfBounds);
         }
         Reply::Ok

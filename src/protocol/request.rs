@@ -121,22 +121,22 @@ pub struct Arithmetic<'a> {
 pub enum Admin<'a> {
     /// Forget all items, now or when the exptime comes.
     FlushAll {
-        /// 0 and below: now.
-        exptime: i32,
+        /// 0 and below: now; `None`: something that is no exptime, which is counted all the same.
+        exptime: Option<i32>,
         /// No reply.
         noreply: bool,
     },
     /// How much is said on stderr.
     Verbosity {
         /// 0 to 2; more counts as 2.
-        level: u64,
+        level: u32,
         /// No reply.
         noreply: bool,
     },
     /// A new limit of item memory.
     CacheMemlimit {
         /// In megabytes.
-        megabytes: u64,
+        megabytes: u32,
         /// No reply.
         noreply: bool,
     },

@@ -48,6 +48,12 @@ impl Clock {
         Duration::from_nanos((u64::from(moment.0) * SECOND_NANOS).saturating_sub(self.nanos()))
     }
 
+    /// Microseconds since the epoch, as coarse as the clock.
+    #[must_use]
+    pub fn micros(&self) -> u64 {
+        self.nanos() / 1_000
+    }
+
     fn nanos(&self) -> u64 {
         coarse_monotonic_nanos().wrapping_sub(self.epoch_nanos)
     }

@@ -1,5 +1,155 @@
-//! Threads, event loops, the clock and signals.
+//! Threads: the workers, the acceptor, maintenance; the clock and the signals.
+//!
+//! [`Server::open`] takes everything a start can fail for, on one thread; [`Server::start`] starts the threads;
+//! [`Running::stop`] ends them.
 
+use std::fmt;
+use std::io;
+use std::thread::{self, JoinHandle};
+
+use mio::{Poll, Waker};
+
+mod acceptor;
+mod client;
 pub mod clock;
-pub mod slots;
+pub mod files;
+mod maintenance;
+pub mod roster;
+pub mod signals;
+mod slots;
 pub mod worker;
+
+use acceptor::{Acceptor, Limits};
+use clock::Clock;
+use roster::{Roster, WAKE};
+use worker::{Worker, WorkerOptions};
+
+use crate::command::{Shared, SharedOptions};
+use crate::config::Config;
+use crate::net::{self, Listener};
+use crate::store::{self, Store};
+use crate::sync::Arc;
+
+/// Why a server could not be started.
+#[derive(Debug)]
+pub enum StartError {
+    /// An address, port or file to listen on could not be had.
+    Bind(net::BindError),
+    /// The memory for the items could not be had.
+    Store(store::OpenError),
+    /// The kernel refused descriptors or threads.
+    System(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+            Self::System(error) => write!(f, "failed to start threads: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+/// A server with its sockets bound and its memory reserved, and no threads yet: it may still be forked.
+#[derive(Debug)]
+pub struct Server {
+    config: Config,
+    listeners: Vec<Listener>,
+    store: Store,
+}
+
+/// A server that serves.
+#[derive(Debug)]
+pub struct Running {
+    roster: Arc<Roster>,
+    threads: Vec<JoinHandle<()>>,
+    maintenance: JoinHandle<()>,
+}
+
+impl Server {
+    /// Reserves the memory and binds the sockets.
+    ///
+    /// # Errors
+    /// When the machine does not have what the options ask for.
+    pub fn open(config: Config) -> Result<Self, StartError> {
+        let store = Store::open(&config.store).map_err(StartError::Store)?;
+        let listeners = net::bind(&config.net).map_err(StartError::Bind)?;
+        Ok(Self { config, listeners, store })
+    }
+
+    /// The listening sockets, in the order of the options.
+    #[must_use]
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// When the kernel refuses descriptors or threads.
+    pub fn start(self) -> Result<Running, StartError> {
+        let clients = self.config.clients.clone();
+        let door = Poll::new()?;
+        let polls = (0..clients.workers).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>()?;
+        let wakers = polls.iter().map(waker).collect::<io::Result<Vec<_>>>()?;
+        let roster = Arc::new(Roster::new(waker(&door)?, wakers));
+        let clock = Clock::start();
+        let settings = self.config.settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let shared = Arc::new(Shared::new(SharedOptions {
+            options: self.config.commands,
+            store: Arc::new(self.store),
+            settings,
+            started: clock.now(),
+            pid: std::process::id(),
+        }));
+        let limits = Limits { connections_max: clients.connections_max, refuse_fast: clients.refuse_fast };
+        let acceptor = Acceptor::new(door, self.listeners, Arc::clone(&roster), limits, Arc::clone(&shared), clock)?;
+        let mut threads = Vec::with_capacity(polls.len() + 1);
+        for (number, poll) in polls.into_iter().enumerate() {
+            let options = WorkerOptions {
+                number,
+                poll,
+                roster: Arc::clone(&roster),
+                shared: Arc::clone(&shared),
+                clock,
+                requests_per_turn: clients.requests_per_turn,
+                idle_seconds_max: clients.idle_seconds_max,
+            };
+            threads.push(spawn(format!("worker-{number}"), || Worker::new(options).run())?);
+        }
+        threads.push(spawn("acceptor".to_owned(), || acceptor.run())?);
+        let (store, of_maintenance) = (Arc::clone(shared.store()), Arc::clone(&roster));
+        let maintenance = spawn("maintenance".to_owned(), move || maintenance::run(&store, &of_maintenance, clock))?;
+        Ok(Running { roster, threads, maintenance })
+    }
+}
+
+impl Running {
+    /// Ends all threads and waits for them. Requests that have been read are answered.
+    pub fn stop(self) {
+        self.roster.stop();
+        self.maintenance.thread().unpark();
+        for thread in self.threads.into_iter().chain([self.maintenance]) {
+            if thread.join().is_err() {
+                log::error!("a thread had ended before it was told to");
+            }
+        }
+    }
+}
+
+fn waker(poll: &Poll) -> io::Result<Waker> {
+    Waker::new(poll.registry(), WAKE)
+}
+
+fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name).spawn(body)
+}

@@ -27,6 +27,16 @@ pub fn raise_open_files_limit(wanted: u64) -> io::Result<u64> {
     }
 }
 
+/// Lifts the limit of locked memory, as far as the process may: after [`lock_memory`] a limit makes later
+/// allocations fail. To be called before the rights of root are given up.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn lift_locked_memory_limit() -> io::Result<()> {
+    let endless = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    set_limit(libc::RLIMIT_MEMLOCK, endless)
+}
+
 /// Raises the limit of core files as far as the process may.
 ///
 /// # Errors
@@ -61,7 +71,8 @@ fn set_limit(resource: Resource, limit: libc::rlimit) -> io::Result<()> {
     check(unsafe { libc::setrlimit(resource, &raw const limit) })
 }
 
-/// Keeps all present and future memory of the process from being swapped out.
+/// Keeps all present and future memory of the process from being swapped out. To be called last: all that the
+/// server has mapped by then must fit in the limit, or it is refused here rather than fail later.
 ///
 /// # Errors
 /// When the kernel refuses, mostly for `RLIMIT_MEMLOCK`.

@@ -15,7 +15,7 @@ use crate::protocol::{
 const LINE_BYTES_MIN: usize = 4;
 
 /// Longest value a line may announce (memcached's `INT_MAX - 2`).
-const VALUE_BYTES_MAX: u64 = (1 << 31) - 3;
+const VALUE_BYTES_MAX: i64 = (1 << 31) - 3;
 
 /// What stands at the head of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +110,7 @@ fn refused_unless<'a>(noreply: bool, error: ErrorText) -> Request<'a> {
     Request::Refused(Refused { error, swallow_bytes: 0, noreply })
 }
 
+/// The last word counts, whatever its place: `delete noreply` deletes the key `noreply` in silence (memcached's rule).
 #[inline]
 fn is_noreply(words: Words<'_>) -> bool {
     words.last() == Some(b"noreply")
@@ -121,36 +122,51 @@ fn is_noreply(words: Words<'_>) -> bool {
 fn parse_store(mode: Mode, mut words: Words<'_>) -> Option<Request<'_>> {
     let (key, flags, exptime, bytes) = (words.next()?, words.next()?, words.next()?, words.next()?);
     let noreply = is_noreply(words);
-    let Some(value_len) = parse_value_len(bytes) else {
-        return Some(refused_unless(noreply, ErrorText::BadFormat));
-    };
-    let parsed = (parse_flags(flags), parse_i64(exptime), parse_mode(mode, words));
+    // Without a length nobody knows where the next request begins: that is said, noreply or not.
+    let value_len = parse_value_len(bytes)?;
+    let parsed = (parse_flags(flags), parse_store_exptime(exptime), parse_mode(mode, words));
     let (Some(client_flags), Some(exptime), Some(mode), true) = (parsed.0, parsed.1, parsed.2, token::is_key(key))
     else {
         let swallow_bytes = value_len + b"\r\n".len();
         return Some(Request::Refused(Refused { error: ErrorText::BadFormat, swallow_bytes, noreply }));
     };
-    Some(Request::Store(Store { key, mode, client_flags, exptime: low_half(exptime), value_len, noreply }))
+    Some(Request::Store(Store { key, mode, client_flags, exptime, value_len, noreply }))
 }
 
 #[inline]
 fn parse_value_len(bytes: &[u8]) -> Option<usize> {
-    let len = parse_u64(bytes).filter(|&len| len <= VALUE_BYTES_MAX)?;
+    let len = parse_i64(bytes).filter(|&len| len <= VALUE_BYTES_MAX)?;
     usize::try_from(len).ok()
 }
 
 /// Client flags are read in 64 bits and kept modulo 2^32 (memcached's rule).
 #[inline]
 fn parse_flags(word: &[u8]) -> Option<u32> {
-    let flags = parse_u64(word)?;
+    let flags = match parse_u64(word) {
+        Some(flags) => flags,
+        None => parse_u64(loosened(word)?)?,
+    };
     Some(u32::try_from(flags & u64::from(u32::MAX)).expect("masked"))
 }
 
-/// The lower 32 bits: memcached reads a store's exptime in 64 bits and keeps those.
+/// A store's exptime is read in 64 bits and kept modulo 2^32 (memcached's rule).
 #[inline]
-fn low_half(exptime: i64) -> i32 {
+fn parse_store_exptime(word: &[u8]) -> Option<i32> {
+    let exptime = match parse_i64(word) {
+        Some(exptime) => exptime,
+        None => parse_i64(loosened(word)?)?,
+    };
     let [a, b, c, d, ..] = exptime.to_le_bytes();
-    i32::from_le_bytes([a, b, c, d])
+    Some(i32::from_le_bytes([a, b, c, d]))
+}
+
+/// The number in a word as C's `strtoll` takes it, which memcached has for a store's flags and exptime: tabs around
+/// it, a plus before it. `None`: there is nothing of the kind.
+#[cold]
+fn loosened(word: &[u8]) -> Option<&[u8]> {
+    let bare = word.trim_ascii();
+    let unsigned = bare.strip_prefix(b"+").filter(|rest| rest.first().is_some_and(u8::is_ascii_digit));
+    Some(unsigned.unwrap_or(bare)).filter(|number| number.len() < word.len())
 }
 
 #[inline]
@@ -162,8 +178,8 @@ fn parse_mode(mode: Mode, mut words: Words<'_>) -> Option<Mode> {
 }
 
 fn parse_delete(mut words: Words<'_>) -> Option<Request<'_>> {
-    let key = words.next()?;
     let noreply = is_noreply(words);
+    let key = words.next()?;
     if !token::is_key(key) {
         return Some(refused_unless(noreply, ErrorText::BadFormat));
     }
@@ -171,8 +187,8 @@ fn parse_delete(mut words: Words<'_>) -> Option<Request<'_>> {
 }
 
 fn parse_arithmetic(is_decr: bool, mut words: Words<'_>) -> Option<Request<'_>> {
-    let (key, delta) = (words.next()?, words.next()?);
     let noreply = is_noreply(words);
+    let (key, delta) = (words.next()?, words.next()?);
     if !token::is_key(key) {
         return Some(refused_unless(noreply, ErrorText::BadFormat));
     }
@@ -183,8 +199,8 @@ fn parse_arithmetic(is_decr: bool, mut words: Words<'_>) -> Option<Request<'_>> 
 }
 
 fn parse_touch(mut words: Words<'_>) -> Option<Request<'_>> {
-    let (key, exptime) = (words.next()?, words.next()?);
     let noreply = is_noreply(words);
+    let (key, exptime) = (words.next()?, words.next()?);
     if !token::is_key(key) {
         return Some(refused_unless(noreply, ErrorText::BadFormat));
     }
@@ -236,18 +252,16 @@ fn parse_admin<'a>(name: &[u8], mut words: Words<'a>) -> Option<Request<'a>> {
 fn parse_flush_all(mut words: Words<'_>) -> Request<'_> {
     let noreply = is_noreply(words);
     let exptime = match words.next() {
-        None | Some(b"noreply") => Some(0),
+        None => Some(0),
+        Some(b"noreply") if words.next().is_none() => Some(0),
         Some(word) => parse_exptime(word),
     };
-    match exptime {
-        Some(exptime) => Request::Admin(Admin::FlushAll { exptime, noreply }),
-        None => refused_unless(noreply, ErrorText::InvalidExptime),
-    }
+    Request::Admin(Admin::FlushAll { exptime, noreply })
 }
 
 fn parse_verbosity(mut words: Words<'_>) -> Request<'_> {
     let noreply = is_noreply(words);
-    match words.next().and_then(parse_u64) {
+    match words.next().and_then(parse_u32) {
         Some(level) => Request::Admin(Admin::Verbosity { level, noreply }),
         None => refused_unless(noreply, ErrorText::BadFormat),
     }
@@ -255,16 +269,20 @@ fn parse_verbosity(mut words: Words<'_>) -> Request<'_> {
 
 fn parse_cache_memlimit(mut words: Words<'_>) -> Request<'_> {
     let noreply = is_noreply(words);
-    match words.next().and_then(parse_u64) {
+    match words.next().and_then(parse_u32) {
         Some(megabytes) => Request::Admin(Admin::CacheMemlimit { megabytes, noreply }),
         None => refused_unless(noreply, ErrorText::UnknownCommand),
     }
 }
 
+fn parse_u32(word: &[u8]) -> Option<u32> {
+    u32::try_from(parse_u64(word)?).ok()
+}
+
 /// No command of ours. A browser that was sent here by a hostile page is hung up on.
 fn parse_unknown(text: &[u8]) -> Request<'_> {
     let last = Words::new(text).last().unwrap_or_default();
-    if last.starts_with(b"HTTP/") {
+    if last.starts_with(b"HTTP/") && !text.starts_with(last) {
         return Request::Hang;
     }
     refused_unless(last == b"noreply", ErrorText::UnknownCommand)
@@ -346,10 +364,27 @@ mod tests {
             b"set k 0 0 -1\r\n",
             b"set k 0 0 +1\r\n",
             b"set k 0 0 2147483646\r\n",
+            b"set k 0 0 x noreply\r\n",
         ] {
             assert_eq!(refusal(line), (ErrorText::BadFormat, 0, false), "{:?}", String::from_utf8_lossy(line));
         }
         assert_eq!(refusal(b"set k 0 noreply\r\n"), (ErrorText::BadFormat, 0, false), "too short to parse");
+    }
+
+    #[test]
+    fn flags_and_exptime_of_a_store_are_read_loosely() {
+        let Request::Store(store) = request(b"set k +5 \t+1000 3\r\n") else { panic!("a store") };
+        assert_eq!((store.client_flags, store.exptime), (5, 1000));
+        for word in ["+", "++1", "+-1", "5x", "0x5", "\t"] {
+            let line = format!("set k {word} 0 3\r\n");
+            assert_eq!(refusal(line.as_bytes()), (ErrorText::BadFormat, 5, false), "{word:?}");
+        }
+    }
+
+    #[test]
+    fn noreply_is_the_last_word_even_when_it_is_the_key() {
+        assert_eq!(request(b"delete noreply\r\n"), Request::Delete(Delete { key: b"noreply", noreply: true }));
+        assert_eq!(refusal(b"incr n noreply\r\n"), (ErrorText::InvalidDelta, 0, true));
     }
 
     #[test]
@@ -394,17 +429,21 @@ mod tests {
         }
         assert_eq!(refusal(b"foo noreply\r\n"), (ErrorText::UnknownCommand, 0, true));
         assert_eq!(request(b"GET / HTTP/1.1\r\n"), Request::Hang);
+        assert_eq!(refusal(b"HTTP/1.1\r\n"), (ErrorText::UnknownCommand, 0, false));
+        assert_eq!(refusal(b"foo HTTP/1.1 noreply\r\n"), (ErrorText::UnknownCommand, 0, true));
         assert_eq!(refusal(b"incr k x\r\n"), (ErrorText::InvalidDelta, 0, false));
         assert_eq!(refusal(b"gat x k\r\n"), (ErrorText::InvalidExptime, 0, false));
     }
 
     #[test]
     fn admin_words_are_read() {
-        let flush = |exptime, noreply| Request::Admin(Admin::FlushAll { exptime, noreply });
+        let flush = |exptime: i32, noreply| Request::Admin(Admin::FlushAll { exptime: Some(exptime), noreply });
         assert_eq!(request(b"flush_all\r\n"), flush(0, false));
         assert_eq!(request(b"flush_all noreply\r\n"), flush(0, true));
         assert_eq!(request(b"flush_all 10 noreply\r\n"), flush(10, true));
-        assert_eq!(refusal(b"flush_all x\r\n"), (ErrorText::InvalidExptime, 0, false));
+        for line in [&b"flush_all x\r\n"[..], b"flush_all noreply 0\r\n"] {
+            assert_eq!(request(line), Request::Admin(Admin::FlushAll { exptime: None, noreply: false }));
+        }
         assert_eq!(request(b"verbosity 1\r\n"), Request::Admin(Admin::Verbosity { level: 1, noreply: false }));
         assert_eq!(refusal(b"verbosity\r\n"), (ErrorText::BadFormat, 0, false));
         assert_eq!(request(b"shutdown graceful\r\n"), Request::Admin(Admin::Shutdown(Shutdown::Graceful)));

@@ -1,0 +1,451 @@
+//! The suboptions of `-o`: one table says which exist, what value each takes, and whether it acts here.
+
+use std::collections::BTreeMap;
+
+use super::Exit;
+use super::numbers::{parse_factor, parse_integer};
+
+/// Exit status of memcached for a wrong suboption.
+const WRONG: i32 = 1;
+/// Exit status for what is refused because it would promise too much, or does not fit together.
+const REFUSED: i32 = super::USAGE;
+
+/// What follows a suboption's name.
+#[derive(Clone, Copy, Debug)]
+enum Value {
+    /// Nothing; a value is ignored, as memcached does.
+    None,
+    /// Anything; without it the message is printed.
+    Text { missing: &'static str },
+    /// One of these words.
+    Word { words: &'static [&'static str], missing: &'static str, wrong: &'static str },
+    /// A decimal within bounds.
+    Integer { least: i64, most: i64, missing: &'static str, wrong: &'static str },
+    /// As `Integer`, or nothing at all.
+    OptionalInteger { least: i64, most: i64, wrong: &'static str },
+    /// A number above 0 and below `below`.
+    Factor { below: f64, missing: &'static str, wrong: &'static str },
+}
+
+/// What a suboption does here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    /// What it says.
+    Acts,
+    /// Nothing: this server works differently. Said in a log line.
+    None,
+    /// The server does not start: what this protects or promises does not work yet.
+    Refused(&'static str),
+}
+
+type Row = (&'static str, Value, Effect);
+
+const TLS: Effect = Effect::Refused("TLS");
+const EXTSTORE: Effect = Effect::Refused("external storage");
+const PROXY: Effect = Effect::Refused("the proxy");
+const ANY: Value = Value::Text { missing: "" };
+const ENDLESS: f64 = f64::INFINITY;
+
+const TABLE: &[Row] = &[
+    ("maxconns_fast", Value::None, Effect::Acts),
+    ("no_maxconns_fast", Value::None, Effect::Acts),
+    (
+        "idle_timeout",
+        Value::Integer {
+            least: 0,
+            most: u32::MAX as i64,
+            missing: "Missing numeric argument for idle_timeout",
+            wrong: "could not parse argument to idle_timeout",
+        },
+        Effect::Acts,
+    ),
+    (
+        "sock_cookie_id",
+        Value::Integer {
+            least: 0,
+            most: u32::MAX as i64,
+            missing: "Missing sock_cookie_id argument",
+            wrong: "could not parse argument to sock_cookie_id",
+        },
+        Effect::Acts,
+    ),
+    // memcached 1.4's way: of what it switches off only maxconns_fast has a counterpart here.
+    ("no_modern", Value::None, Effect::Acts),
+    ("modern", Value::None, Effect::None),
+    (
+        "hashpower",
+        Value::Integer {
+            least: 12,
+            most: 32,
+            missing: "Missing numeric argument for hashpower",
+            wrong: "hashpower must be between 12 and 32",
+        },
+        Effect::None,
+    ),
+    ("no_hashexpand", Value::None, Effect::None),
+    (
+        "hash_algorithm",
+        Value::Word {
+            words: &["jenkins", "murmur3", "xxh3"],
+            missing: "Missing hash_algorithm argument",
+            wrong: "Unknown hash_algorithm option (jenkins, murmur3, xxh3)",
+        },
+        Effect::None,
+    ),
+    (
+        "tail_repair_time",
+        Value::Integer {
+            least: 10,
+            most: i32::MAX as i64,
+            missing: "Missing numeric argument for tail_repair_time",
+            wrong: "Cannot set tail_repair_time to less than 10 seconds",
+        },
+        Effect::None,
+    ),
+    ("slab_reassign", Value::None, Effect::None),
+    ("no_slab_reassign", Value::None, Effect::None),
+    (
+        "slab_automove",
+        Value::OptionalInteger { least: 0, most: 2, wrong: "slab_automove must be between 0 and 2" },
+        Effect::None,
+    ),
+    ("no_slab_automove", Value::None, Effect::None),
+    (
+        "slab_automove_ratio",
+        Value::Factor {
+            below: 1.0,
+            missing: "Missing slab_automove_ratio argument",
+            wrong: "slab_automove_ratio must be > 0 and < 1",
+        },
+        Effect::None,
+    ),
+    (
+        "slab_automove_window",
+        Value::Integer {
+            least: 3,
+            most: 1800,
+            missing: "Missing slab_automove_window argument",
+            wrong: "slab_automove_window must be > 2",
+        },
+        Effect::None,
+    ),
+    (
+        "slab_automove_freeratio",
+        Value::Factor {
+            below: 1.0,
+            missing: "Missing slab_automove_freeratio argument",
+            wrong: "slab_automove_freeratio must be > 0 and < 1",
+        },
+        Effect::None,
+    ),
+    (
+        "slab_chunk_max",
+        Value::Integer {
+            least: 1,
+            most: 1 << 20,
+            missing: "Missing slab_chunk_max argument",
+            wrong: "could not parse argument to slab_chunk_max",
+        },
+        Effect::None,
+    ),
+    ("no_chunked_items", Value::None, Effect::None),
+    ("slab_sizes", Value::Text { missing: "Missing slab_sizes argument" }, Effect::None),
+    ("lru_crawler", Value::None, Effect::None),
+    ("no_lru_crawler", Value::None, Effect::None),
+    (
+        "lru_crawler_sleep",
+        Value::Integer {
+            least: 0,
+            most: 1_000_000,
+            missing: "Missing lru_crawler_sleep value",
+            wrong: "LRU crawler sleep must be between 0 and 1 second",
+        },
+        Effect::None,
+    ),
+    (
+        "lru_crawler_tocrawl",
+        Value::Integer {
+            least: 0,
+            most: u32::MAX as i64,
+            missing: "Missing lru_crawler_tocrawl value",
+            wrong: "lru_crawler_tocrawl takes a numeric 32bit value",
+        },
+        Effect::None,
+    ),
+    ("lru_maintainer", Value::None, Effect::None),
+    ("no_lru_maintainer", Value::None, Effect::None),
+    (
+        "hot_lru_pct",
+        Value::Integer {
+            least: 1,
+            most: 79,
+            missing: "Missing hot_lru_pct argument",
+            wrong: "hot_lru_pct must be > 1 and < 80",
+        },
+        Effect::None,
+    ),
+    (
+        "warm_lru_pct",
+        Value::Integer {
+            least: 1,
+            most: 79,
+            missing: "Missing warm_lru_pct argument",
+            wrong: "warm_lru_pct must be > 1 and < 80",
+        },
+        Effect::None,
+    ),
+    (
+        "hot_max_factor",
+        Value::Factor {
+            below: ENDLESS,
+            missing: "Missing hot_max_factor argument",
+            wrong: "hot_max_factor must be > 0",
+        },
+        Effect::None,
+    ),
+    (
+        "warm_max_factor",
+        Value::Factor {
+            below: ENDLESS,
+            missing: "Missing warm_max_factor argument",
+            wrong: "warm_max_factor must be > 0",
+        },
+        Effect::None,
+    ),
+    (
+        "temporary_ttl",
+        Value::Integer {
+            least: i32::MIN as i64,
+            most: i32::MAX as i64,
+            missing: "Missing temporary_ttl argument",
+            wrong: "could not parse argument to temporary_ttl",
+        },
+        Effect::None,
+    ),
+    (
+        "watcher_logbuf_size",
+        Value::Integer {
+            least: 0,
+            most: u32::MAX as i64,
+            missing: "Missing watcher_logbuf_size argument",
+            wrong: "could not parse argument to watcher_logbuf_size",
+        },
+        Effect::None,
+    ),
+    (
+        "worker_logbuf_size",
+        Value::Integer {
+            least: 0,
+            most: u32::MAX as i64,
+            missing: "Missing worker_logbuf_size argument",
+            wrong: "could not parse argument to worker_logbuf_size",
+        },
+        Effect::None,
+    ),
+    (
+        "read_buf_mem_limit",
+        Value::Integer {
+            least: 0,
+            most: u32::MAX as i64,
+            missing: "Missing read_buf_mem_limit argument",
+            wrong: "could not parse argument to read_buf_mem_limit",
+        },
+        Effect::None,
+    ),
+    ("resp_obj_mem_limit", Value::None, Effect::None),
+    ("track_sizes", Value::None, Effect::None),
+    ("inline_ascii_resp", Value::None, Effect::None),
+    ("no_inline_ascii_resp", Value::None, Effect::None),
+    ("drop_privileges", Value::None, Effect::Refused("the system call filter")),
+    ("no_drop_privileges", Value::None, Effect::None),
+    ("relaxed_privileges", Value::None, Effect::None),
+    ("ssl_chain_cert", ANY, TLS),
+    ("ssl_key", ANY, TLS),
+    ("ssl_verify_mode", ANY, TLS),
+    ("ssl_keyformat", ANY, TLS),
+    ("ssl_ciphers", ANY, TLS),
+    ("ssl_ca_cert", ANY, TLS),
+    ("ssl_wbuf_size", ANY, TLS),
+    ("ssl_session_cache", ANY, TLS),
+    ("ssl_kernel_tls", ANY, TLS),
+    ("ssl_min_version", ANY, TLS),
+    ("ext_path", ANY, EXTSTORE),
+    ("ext_page_size", ANY, EXTSTORE),
+    ("ext_wbuf_size", ANY, EXTSTORE),
+    ("ext_threads", ANY, EXTSTORE),
+    ("ext_io_depth", ANY, EXTSTORE),
+    ("ext_item_size", ANY, EXTSTORE),
+    ("ext_item_age", ANY, EXTSTORE),
+    ("ext_low_ttl", ANY, EXTSTORE),
+    ("ext_recache_rate", ANY, EXTSTORE),
+    ("ext_compact_under", ANY, EXTSTORE),
+    ("ext_drop_under", ANY, EXTSTORE),
+    ("ext_max_sleep", ANY, EXTSTORE),
+    ("ext_max_frag", ANY, EXTSTORE),
+    ("ext_drop_unread", ANY, EXTSTORE),
+    ("proxy_config", ANY, PROXY),
+    ("proxy_arg", ANY, PROXY),
+    ("proxy_uring", ANY, PROXY),
+    ("proxy_memprofile", ANY, PROXY),
+];
+
+/// What `-o` said, checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Extended {
+    /// Suboptions given, the last value of each; switches have an empty one.
+    given: BTreeMap<&'static str, String>,
+    /// `maxconns_fast`, if anything was said about it.
+    pub(super) refuse_fast: Option<bool>,
+}
+
+impl Extended {
+    /// Reads the lists of all `-o`.
+    ///
+    /// # Errors
+    /// The first suboption that is unknown, wrong, or promises what does not work.
+    pub(super) fn parse<'a>(lists: impl Iterator<Item = &'a str>) -> Result<Self, Exit> {
+        let mut extended = Self::default();
+        for word in lists.flat_map(|list| list.split(',')).filter(|word| !word.is_empty()) {
+            extended.take(word)?;
+        }
+        extended.check_together()?;
+        Ok(extended)
+    }
+
+    fn take(&mut self, word: &str) -> Result<(), Exit> {
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (word, None),
+        };
+        let Some(&(name, kind, effect)) = TABLE.iter().find(|(known, _, _)| *known == name) else {
+            return Err(Exit::error(WRONG, format!("Illegal suboption \"{word}\"")));
+        };
+        if let Effect::Refused(promise) = effect {
+            return Err(Exit::error(REFUSED, format!("-o {name}: {promise} is not supported yet")));
+        }
+        let value = check(kind, value).map_err(|message| Exit::error(WRONG, message.to_owned()))?;
+        match name {
+            "maxconns_fast" => self.refuse_fast = Some(true),
+            "no_maxconns_fast" | "no_modern" => self.refuse_fast = Some(false),
+            _ => {}
+        }
+        self.given.insert(name, value.to_owned());
+        Ok(())
+    }
+
+    fn check_together(&self) -> Result<(), Exit> {
+        let percent = |name, default| self.integer(name).unwrap_or(default);
+        if percent("hot_lru_pct", 20) + percent("warm_lru_pct", 40) > 80 {
+            let line = "hot_lru_pct + warm_lru_pct cannot be more than 80% combined";
+            return Err(Exit::error(REFUSED, line.to_owned()));
+        }
+        if self.has("temporary_ttl") && self.has("no_lru_maintainer") {
+            let line = "temporary_ttl requires lru_maintainer to be enabled";
+            return Err(Exit::error(REFUSED, line.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Whether a suboption was given.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.given.contains_key(name)
+    }
+
+    /// The value given to a suboption.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.given.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// The number given to a suboption.
+    pub(super) fn integer(&self, name: &str) -> Option<i64> {
+        self.text(name).and_then(parse_integer)
+    }
+
+    /// The suboptions given that do nothing here, for the log; `None` when there are none.
+    pub(super) fn without_effect(&self) -> Option<String> {
+        let idle = |name: &&&str| TABLE.iter().any(|(row, _, effect)| *row == **name && *effect == Effect::None);
+        let names: Vec<&str> = self.given.keys().filter(idle).copied().collect();
+        (!names.is_empty()).then(|| names.join(","))
+    }
+}
+
+/// The value as it is kept, or the line that refuses it.
+fn check(kind: Value, value: Option<&str>) -> Result<&str, &'static str> {
+    let in_bounds = |text: &str, least, most| parse_integer(text).is_some_and(|n| (least..=most).contains(&n));
+    match (kind, value) {
+        (Value::None, _) | (Value::OptionalInteger { .. }, None) => Ok(""),
+        (Value::Text { missing }, value) => value.ok_or(missing),
+        (Value::Word { missing, .. } | Value::Integer { missing, .. } | Value::Factor { missing, .. }, None) => {
+            Err(missing)
+        }
+        (Value::Word { words, wrong, .. }, Some(text)) => words.contains(&text).then_some(text).ok_or(wrong),
+        (Value::Integer { least, most, wrong, .. } | Value::OptionalInteger { least, most, wrong }, Some(text)) => {
+            in_bounds(text, least, most).then_some(text).ok_or(wrong)
+        }
+        (Value::Factor { below, wrong, .. }, Some(text)) => {
+            parse_factor(text).is_some_and(|n| n > 0.0 && n < below).then_some(text).ok_or(wrong)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Extended, TABLE};
+
+    fn parse(list: &str) -> Result<Extended, (i32, String)> {
+        Extended::parse(std::iter::once(list)).map_err(|exit| (exit.code, exit.message))
+    }
+
+    #[test]
+    fn no_name_stands_twice() {
+        for (number, (name, _, _)) in TABLE.iter().enumerate() {
+            assert!(TABLE[..number].iter().all(|(earlier, _, _)| earlier != name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_last_word_about_maxconns_fast_holds() {
+        assert_eq!(parse("").expect("nothing").refuse_fast, None);
+        assert_eq!(parse("no_maxconns_fast").expect("known").refuse_fast, Some(false));
+        assert_eq!(parse("no_modern,maxconns_fast").expect("known").refuse_fast, Some(true));
+    }
+
+    #[test]
+    fn unknown_and_wrong_suboptions_are_refused_in_memcacheds_words() {
+        for (list, line) in [
+            ("x", "Illegal suboption \"x\""),
+            ("modern,x=1", "Illegal suboption \"x=1\""),
+            ("idle_timeout", "Missing numeric argument for idle_timeout"),
+            ("slab_automove=7", "slab_automove must be between 0 and 2"),
+            ("tail_repair_time=5", "Cannot set tail_repair_time to less than 10 seconds"),
+            ("hash_algorithm=md5", "Unknown hash_algorithm option (jenkins, murmur3, xxh3)"),
+            ("hot_lru_pct=80", "hot_lru_pct must be > 1 and < 80"),
+            ("slab_automove_ratio=1", "slab_automove_ratio must be > 0 and < 1"),
+            ("lru_crawler_sleep=1000001", "LRU crawler sleep must be between 0 and 1 second"),
+        ] {
+            assert_eq!(parse(list), Err((1, line.to_owned())), "{list}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_together_or_promises_too_much_is_refused_with_64() {
+        for list in [
+            "hot_lru_pct=50,warm_lru_pct=50",
+            "temporary_ttl=5,no_lru_maintainer",
+            "ssl_chain_cert=a",
+            "ext_path=/a:1g",
+            "proxy_config=a",
+            "drop_privileges",
+        ] {
+            assert_eq!(parse(list).expect_err(list).0, 64, "{list}");
+        }
+    }
+
+    #[test]
+    fn what_does_nothing_here_is_named() {
+        let extended = parse("idle_timeout=5,relaxed_privileges,hashpower=20").expect("known");
+        assert_eq!(extended.without_effect().as_deref(), Some("hashpower,relaxed_privileges"));
+        assert_eq!(extended.integer("idle_timeout"), Some(5));
+        assert_eq!(parse("idle_timeout=5").expect("known").without_effect(), None);
+    }
+}

@@ -1,0 +1,68 @@
+//! The texts of `-h`, `-V` and `-i`.
+//!
+//! Tools tell a server's features by words in `-h`: a feature is in it from the day it works, and not before.
+
+use crate::protocol::VERSION;
+
+/// `-V`.
+pub(super) fn version() -> String {
+    format!("memcached {VERSION}")
+}
+
+/// `-i`.
+pub(super) fn license() -> String {
+    format!("{}\n\n{}", version(), include_str!("../../LICENSE").trim_end())
+}
+
+/// `-h`.
+pub(super) fn text() -> String {
+    format!("{}\n{}", version(), FLAGS.trim_end())
+}
+
+const FLAGS: &str = "\
+-p, --port=<num>          TCP port to listen on (default: 11211; 0: none, -1: the kernel picks)
+-s, --unix-socket=<file>  UNIX socket to listen on (disables network support)
+-a, --unix-mask=<mask>    access mask for UNIX socket, in octal (default: 700)
+-A, --enable-shutdown     enable ascii \"shutdown\" command
+-l, --listen=<addr>       interface to listen on (default: all); host, host:port or [IPv6]:port,
+                          several with commas or by repeating the flag
+-d, --daemon              run as a daemon
+-r, --enable-coredumps    maximize core file limit
+-u, --user=<user>         assume identity of <username> (only when run as root)
+-m, --memory-limit=<num>  memory for items, index and eviction in megabytes (default: 64)
+-M, --disable-evictions   return error on memory exhausted instead of evicting
+-c, --conn-limit=<num>    max simultaneous connections (default: 1024)
+-k, --lock-memory         lock down all paged memory
+-v, --verbose             verbose (what the server does; RUST_LOG is heeded too)
+-vv                       very verbose (what single connections do)
+-vvv                      extremely verbose
+-h, --help                print this help and exit
+-i, --license             print the license and exit
+-V, --version             print version and exit
+-P, --pidfile=<file>      save PID in <file>, removed at exit only with -d
+-f, --slab-growth-factor=<num> chunk size growth factor (default: finer than memcached's 1.25)
+-n, --slab-min-size=<bytes> min space used for key+value+flags (default: as small as an item gets)
+-L, --enable-largepages   try to use large memory pages (if available)
+-D <char>                 accepted, without effect yet
+-t, --threads=<num>       number of threads to use (default: 4)
+-R, --max-reqs-per-event=<num> maximum number of requests per event, limits the
+                          requests processed per connection to prevent
+                          starvation (default: 20)
+-C, --disable-cas         disable use of CAS
+-b, --listen-backlog=<num> set the backlog queue limit (default: 1024)
+-B, --protocol=<name>     protocol - ascii or auto (default: auto)
+-I, --max-item-size=<num> adjusts max item size
+                          (default: 1m, min: 1k, max: 1024m, at most half of -m)
+-F, --disable-flush-all   disable flush_all command
+-X, --disable-dumping     disable commands that list keys
+-W, --disable-watch       disable watch commands (live logging)
+-N, --napi_ids=<num>      accepted, without effect
+-o, --extended=<list>     comma separated list of extended options
+   - maxconns_fast:       immediately close new connections after limit (default)
+   - no_maxconns_fast:    let them wait instead
+   - idle_timeout:        seconds after which an idle TCP connection is closed (default: 0, never)
+   - sock_cookie_id:      attributes an ID to listening sockets for ip filtering/firewalls
+   - no_modern:           as no_maxconns_fast
+                          memcached's options for its hash table, LRU and slab mover are accepted
+                          and have no effect; those given are named in a line at start
+";

@@ -1,0 +1,146 @@
+//! The lines of `stats settings`, in memcached's order, as a build of it without TLS, external storage and
+//! proxy prints them.
+//!
+//! What has no effect here shows what was given, or memcached's default: tools look for the line, and a
+//! missing one breaks them.
+
+use super::Config;
+use super::extended::Extended;
+use crate::net::Endpoint;
+
+/// Words of the command line that are shown as they were written.
+#[derive(Debug)]
+pub(super) struct Words<'a> {
+    /// `-p`.
+    pub(super) port: Option<&'a str>,
+    /// All `-l`, joined.
+    pub(super) listen: String,
+    /// `-a`.
+    pub(super) unix_mask: Option<&'a str>,
+    /// `-D`.
+    pub(super) delimiter: Option<char>,
+    /// `-B`.
+    pub(super) protocol: Option<&'a str>,
+    /// `-N`.
+    pub(super) napi_ids: Option<&'a str>,
+    /// No `-X`.
+    pub(super) dump_enabled: bool,
+}
+
+type Lines = Vec<(&'static str, String)>;
+
+/// All lines. `config.settings` and `config.warnings` are not looked at.
+pub(super) fn list(config: &Config, extended: &Extended, words: &Words<'_>) -> Lines {
+    let mut lines = listening(config, words);
+    lines.extend(serving(config, words));
+    lines.extend(slabs(extended));
+    lines.extend(crawler(config, extended, words));
+    lines.extend(lru(config, extended));
+    lines.extend([
+        ("num_napi_ids", words.napi_ids.unwrap_or("(null)").to_owned()),
+        ("memory_file", "(null)".to_owned()),
+        ("client_flags_size", "4".to_owned()),
+    ]);
+    lines
+}
+
+fn listening(config: &Config, words: &Words<'_>) -> Lines {
+    let socket = config.net.endpoints.iter().find_map(|endpoint| match endpoint {
+        Endpoint::Unix { path, .. } => Some(path.display().to_string()),
+        Endpoint::Tcp { .. } => None,
+    });
+    let inter = if words.listen.is_empty() { "NULL".to_owned() } else { words.listen.clone() };
+    vec![
+        ("maxbytes", config.store.limit_bytes.to_string()),
+        ("maxconns", config.clients.connections_max.to_string()),
+        ("tcpport", words.port.unwrap_or("11211").to_owned()),
+        ("udpport", "0".to_owned()),
+        ("inter", inter),
+        ("verbosity", config.process.verbosity.to_string()),
+        ("oldest", "0".to_owned()),
+        ("evictions", if config.store.evict { "on" } else { "off" }.to_owned()),
+        ("domain_socket", socket.unwrap_or_else(|| "NULL".to_owned())),
+        ("umask", words.unix_mask.unwrap_or("700").to_owned()),
+    ]
+}
+
+fn serving(config: &Config, words: &Words<'_>) -> Lines {
+    let workers = config.clients.workers.to_string();
+    let protocol = if words.protocol == Some("ascii") { "ascii" } else { "auto-negotiate" };
+    vec![
+        ("shutdown_command", yes(config.commands.shutdown)),
+        ("growth_factor", format!("{:.2}", config.store.growth_factor.unwrap_or(1.25))),
+        ("chunk_size", config.store.chunk_bytes_min.unwrap_or(48).to_string()),
+        ("num_threads", workers.clone()),
+        ("num_threads_per_udp", workers),
+        ("stat_key_prefix", words.delimiter.unwrap_or(':').to_string()),
+        ("detail_enabled", yes(false)),
+        ("reqs_per_event", config.clients.requests_per_turn.to_string()),
+        ("cas_enabled", yes(config.store.cas)),
+        ("tcp_backlog", config.net.backlog.to_string()),
+        ("binding_protocol", protocol.to_owned()),
+        ("auth_enabled_sasl", yes(false)),
+        ("auth_enabled_ascii", yes(false)),
+        ("item_size_max", config.store.item_bytes_max.to_string()),
+        ("maxconns_fast", yes(config.clients.refuse_fast)),
+    ]
+}
+
+fn slabs(extended: &Extended) -> Lines {
+    let is_old = extended.has("no_modern");
+    let reassign = !is_old && !extended.has("no_slab_reassign");
+    let automove = if is_old || extended.has("no_slab_automove") { "0" } else { "1" };
+    let chunk_bytes_max = if extended.has("no_chunked_items") || is_old { 1 << 20 } else { 512 << 10 };
+    let chunk_bytes_max = extended.integer("slab_chunk_max").map_or(chunk_bytes_max, |kilobytes| kilobytes << 10);
+    vec![
+        ("hashpower_init", text(extended, "hashpower", "0")),
+        ("slab_reassign", yes(reassign)),
+        ("slab_automove", text(extended, "slab_automove", automove)),
+        ("slab_automove_ratio", text(extended, "slab_automove_ratio", "0.80")),
+        ("slab_automove_window", text(extended, "slab_automove_window", "10")),
+        ("slab_chunk_max", chunk_bytes_max.to_string()),
+    ]
+}
+
+fn crawler(config: &Config, extended: &Extended, words: &Words<'_>) -> Lines {
+    let is_old = extended.has("no_modern");
+    vec![
+        ("lru_crawler", yes(!is_old && !extended.has("no_lru_crawler"))),
+        ("lru_crawler_sleep", text(extended, "lru_crawler_sleep", "100")),
+        ("lru_crawler_tocrawl", text(extended, "lru_crawler_tocrawl", "0")),
+        ("tail_repair_time", text(extended, "tail_repair_time", "0")),
+        ("flush_enabled", yes(config.commands.flush_all)),
+        ("dump_enabled", yes(words.dump_enabled)),
+        ("hash_algorithm", text(extended, "hash_algorithm", if is_old { "jenkins" } else { "murmur3" })),
+    ]
+}
+
+fn lru(config: &Config, extended: &Extended) -> Lines {
+    let has_maintainer = !extended.has("no_modern") && !extended.has("no_lru_maintainer");
+    let kilobytes = |name, default: i64| (extended.integer(name).unwrap_or(default) << 10).to_string();
+    let read_buffers = extended.integer("read_buf_mem_limit").unwrap_or(0) << 20;
+    vec![
+        ("lru_maintainer_thread", yes(has_maintainer)),
+        ("lru_segmented", yes(has_maintainer)),
+        ("hot_lru_pct", text(extended, "hot_lru_pct", "20")),
+        ("warm_lru_pct", text(extended, "warm_lru_pct", "40")),
+        ("hot_max_factor", text(extended, "hot_max_factor", "0.20")),
+        ("warm_max_factor", text(extended, "warm_max_factor", "2.00")),
+        ("temp_lru", yes(extended.has("temporary_ttl"))),
+        ("temporary_ttl", text(extended, "temporary_ttl", "61")),
+        ("idle_timeout", config.clients.idle_seconds_max.unwrap_or(0).to_string()),
+        ("watcher_logbuf_size", kilobytes("watcher_logbuf_size", 256)),
+        ("worker_logbuf_size", kilobytes("worker_logbuf_size", 64)),
+        ("read_buf_mem_limit", read_buffers.to_string()),
+        ("track_sizes", yes(extended.has("track_sizes"))),
+        ("inline_ascii_response", yes(false)),
+    ]
+}
+
+fn text(extended: &Extended, name: &str, default: &str) -> String {
+    extended.text(name).unwrap_or(default).to_owned()
+}
+
+fn yes(is_so: bool) -> String {
+    if is_so { "yes" } else { "no" }.to_owned()
+}

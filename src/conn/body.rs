@@ -1,0 +1,66 @@
+//! [`Body`]: a large value arriving straight into its item.
+
+use super::BLOCK_END;
+use crate::command::{Arriving, Commands};
+use crate::protocol::Reply;
+
+/// A value on its way, and whether anybody wants to know what becomes of it.
+#[derive(Debug)]
+pub(super) struct Body {
+    arriving: Arriving,
+    noreply: bool,
+}
+
+/// What became of filling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// More input is needed.
+    Hungry,
+    /// The store has no room for the next bytes yet.
+    NoRoom,
+    /// The value and its end are here.
+    Whole,
+    /// The value is here, but not its end.
+    Spoiled,
+}
+
+impl Body {
+    pub(super) fn new(arriving: Arriving, noreply: bool) -> Self {
+        Self { arriving, noreply }
+    }
+
+    pub(super) fn noreply(&self) -> bool {
+        self.noreply
+    }
+
+    /// Moves input into the item. Returns how many bytes it took.
+    pub(super) fn fill(&mut self, input: &[u8], commands: &mut Commands) -> (usize, Progress) {
+        let mut used = 0;
+        while self.arriving.missing() > 0 {
+            let rest = &input[used..];
+            if rest.is_empty() {
+                return (used, Progress::Hungry);
+            }
+            let Some(room) = commands.room(&mut self.arriving) else { return (used, Progress::NoRoom) };
+            let n = room.len().min(rest.len());
+            room[..n].copy_from_slice(&rest[..n]);
+            commands.filled(&mut self.arriving, n);
+            used += n;
+        }
+        match input[used..].get(..BLOCK_END.len()) {
+            None => (used, Progress::Hungry),
+            Some(end) if end == BLOCK_END => (used + BLOCK_END.len(), Progress::Whole),
+            Some(_) => (used + BLOCK_END.len(), Progress::Spoiled),
+        }
+    }
+
+    /// Stores the value, or refuses it for its end.
+    pub(super) fn finish(self, is_sound: bool, commands: &mut Commands) -> Reply {
+        if is_sound { commands.finish(self.arriving) } else { commands.spoil_arriving(self.arriving) }
+    }
+
+    /// Gives the value up.
+    pub(super) fn abandon(self, commands: &mut Commands) {
+        commands.abandon(self.arriving);
+    }
+}

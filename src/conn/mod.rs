@@ -1,0 +1,453 @@
+//! One client as a state machine over bytes: input and a turn's means come in, output goes out. No socket, no
+//! clock, no thread.
+//!
+//! A connection keeps memory of its own for half a request or unsent output only: the input and the output it
+//! works on are its worker's.
+
+mod body;
+mod kept;
+mod log;
+mod output;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use output::Output;
+
+use body::Body;
+use kept::Kept;
+
+use crate::command::{Answer, Commands, Fetched};
+use crate::limits::WHOLE_VALUE_BYTES_MAX;
+use crate::protocol::ascii::classic::{self, Parsed};
+use crate::protocol::ascii::token::{self, NextKey};
+use crate::protocol::{Admin, ErrorText, Fetch, FetchOptions, Refused, Reply, Request, Store};
+
+/// First byte of a request of the binary protocol, which is not spoken here.
+const BINARY_MAGIC: u8 = 0x80;
+
+/// What ends a data block.
+const BLOCK_END: &[u8] = b"\r\n";
+
+/// What a connection works with during a worker's turn.
+#[derive(Debug)]
+pub struct Turn<'t> {
+    /// The way to the store.
+    pub commands: &'t mut Commands,
+    /// Where replies go.
+    pub output: &'t mut Output,
+    /// Requests it may still serve before others have their turn (`-R`).
+    pub requests_left: usize,
+    /// The number its commands and replies are logged under, when they are.
+    pub logged_as: Option<u64>,
+}
+
+/// What a connection needs next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// More input.
+    Read,
+    /// Another turn: it has had its share of this one.
+    Yield,
+    /// Its output written: there is so much of it that no more requests are taken.
+    Write,
+    /// Memory for an arriving value: another turn, a little later.
+    Wait,
+    /// Its output written, then to be closed.
+    Close,
+    /// The same, and the server ended.
+    Shutdown {
+        /// As by SIGUSR1, not as by SIGINT.
+        graceful: bool,
+    },
+}
+
+/// Where in its conversation a client is.
+#[derive(Debug)]
+enum State {
+    /// Before a request.
+    Ready,
+    /// In a line of keys: they are served as they come.
+    Keys(FetchOptions),
+    /// In a large value, which goes straight into its item.
+    Body(Box<Body>),
+    /// The same, but the store has no room for its next bytes yet.
+    Wait(Box<Body>),
+    /// In bytes nobody wants.
+    Discard(Discard),
+    /// Done.
+    Closing,
+}
+
+/// What is being swallowed.
+#[derive(Clone, Copy, Debug)]
+enum Discard {
+    /// So many bytes, then this is answered.
+    Block { left: usize, reply: Option<Reply> },
+    /// The rest of a line that is answered already.
+    Line,
+}
+
+/// What a step through the input has come to.
+struct Step {
+    /// Bytes of the input it took.
+    used: usize,
+    /// What stops the connection; `None`: on with the next step.
+    next: Option<Next>,
+}
+
+impl Step {
+    #[inline]
+    fn on(used: usize) -> Self {
+        Self { used, next: None }
+    }
+
+    #[inline]
+    fn stop(used: usize, next: Next) -> Self {
+        Self { used, next: Some(next) }
+    }
+}
+
+/// One client.
+#[derive(Debug)]
+pub struct Connection {
+    state: State,
+    /// Input that is not consumed.
+    kept: Kept,
+    /// Output that the socket did not take.
+    unsent: Option<Box<Output>>,
+    /// Whether the first byte has come: it tells the protocol.
+    has_begun: bool,
+}
+
+impl Connection {
+    /// A client that has not said anything.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { state: State::Ready, kept: Kept::default(), unsent: None, has_begun: false }
+    }
+
+    /// Input that came earlier and is not consumed: new input belongs behind it.
+    #[must_use]
+    #[inline]
+    pub fn kept(&self) -> &[u8] {
+        self.kept.bytes()
+    }
+
+    /// Output that the socket did not take.
+    #[must_use]
+    #[inline]
+    pub fn unsent(&mut self) -> Option<&mut Output> {
+        self.unsent.as_deref_mut()
+    }
+
+    /// Keeps what the socket did not take of `output`.
+    pub fn keep_unsent(&mut self, output: &mut Output) {
+        self.unsent = Some(Box::new(output.take_unsent()));
+    }
+
+    /// Says that the kept output is written.
+    pub fn forget_unsent(&mut self) {
+        self.unsent = None;
+    }
+
+    /// Whether it waits for a request, all others being answered: what an idle timeout may close.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        matches!(self.state, State::Ready) && self.unsent.is_none()
+    }
+
+    /// Serves `input`, which begins with what was kept. What is not consumed is kept.
+    #[inline]
+    pub fn receive(&mut self, input: &[u8], turn: &mut Turn<'_>) -> Next {
+        let (used, next) = self.advance(input, turn);
+        self.kept.replace(&input[used..]);
+        next
+    }
+
+    /// Goes on with what was kept.
+    pub fn resume(&mut self, turn: &mut Turn<'_>) -> Next {
+        let mut kept = std::mem::take(&mut self.kept);
+        let (used, next) = self.advance(kept.bytes(), turn);
+        kept.consume(used);
+        self.kept = kept;
+        next
+    }
+
+    /// Gives back what the store lent: the client is gone.
+    pub fn close(&mut self, commands: &mut Commands) {
+        match std::mem::replace(&mut self.state, State::Closing) {
+            State::Body(body) | State::Wait(body) => body.abandon(commands),
+            State::Ready | State::Keys(_) | State::Discard(_) | State::Closing => {}
+        }
+        if let Some(mut unsent) = self.unsent.take() {
+            unsent.discard(commands);
+        }
+    }
+
+    /// Takes steps until something stops it.
+    fn advance(&mut self, input: &[u8], turn: &mut Turn<'_>) -> (usize, Next) {
+        let mut used = 0;
+        loop {
+            if turn.output.is_full() {
+                return (used, Next::Write);
+            }
+            let step = self.step(&input[used..], turn);
+            used += step.used;
+            if let Some(next) = step.next {
+                return (used, next);
+            }
+        }
+    }
+
+    #[inline]
+    fn step(&mut self, input: &[u8], turn: &mut Turn<'_>) -> Step {
+        match self.state {
+            State::Ready => self.ready(input, turn),
+            State::Keys(options) => self.keys(options, input, turn),
+            State::Body(_) | State::Wait(_) => self.body(input, turn),
+            State::Discard(discard) => self.discard(discard, input, turn),
+            State::Closing => Step::stop(input.len(), Next::Close),
+        }
+    }
+
+    #[inline]
+    fn ready(&mut self, input: &[u8], turn: &mut Turn<'_>) -> Step {
+        let Some(&first) = input.first() else { return Step::stop(0, Next::Read) };
+        if !self.has_begun {
+            self.has_begun = true;
+            if first == BINARY_MAGIC {
+                return self.hang(input);
+            }
+        }
+        let (request, used) = match classic::parse(input) {
+            Parsed::Request { request, used } => (request, used),
+            Parsed::Incomplete => return Step::stop(0, Next::Read),
+            Parsed::TooLong => return self.hang(input),
+        };
+        if turn.requests_left == 0 {
+            return Step::stop(0, Next::Yield);
+        }
+        if turn.logged_as.is_some() {
+            return self.execute_logged(request, used, input, turn);
+        }
+        self.execute(request, used, input, turn)
+    }
+
+    /// Serves a request whose line took `used` bytes of `input`. A store takes its value too.
+    #[inline]
+    fn execute(&mut self, request: Request<'_>, used: usize, input: &[u8], turn: &mut Turn<'_>) -> Step {
+        match request {
+            Request::OneKey(fetch) => {
+                turn.requests_left -= 1;
+                if serve_key(fetch, turn) {
+                    turn.output.push_reply(Reply::End);
+                }
+                Step::on(used)
+            }
+            Request::Store(store) => self.store(&store, used, input, turn),
+            other => {
+                turn.requests_left -= 1;
+                self.execute_rare(other, used, input, turn)
+            }
+        }
+    }
+
+    fn execute_rare(&mut self, request: Request<'_>, used: usize, input: &[u8], turn: &mut Turn<'_>) -> Step {
+        match request {
+            Request::Keys(options) => self.state = State::Keys(options),
+            Request::OneKey(fetch) | Request::Fetch(fetch) => {
+                let reply = touch(fetch, turn.commands);
+                answer(reply, fetch.options.noreply, turn);
+            }
+            Request::Delete(delete) => answer(turn.commands.delete(delete), delete.noreply, turn),
+            Request::Arithmetic(arithmetic) => {
+                answer(turn.commands.arithmetic(arithmetic), arithmetic.noreply, turn);
+            }
+            Request::Store(store) => return self.store(&store, used, input, turn),
+            Request::Admin(admin) => return self.admin(admin, used, turn),
+            Request::Refused(refused) => self.refuse(refused, turn),
+            Request::Quit => return self.close_after(used),
+            Request::Hang => return self.hang(input),
+        }
+        Step::on(used)
+    }
+
+    /// A value is stored when it is whole in the input, or else streams into its item.
+    #[inline]
+    fn store(&mut self, store: &Store<'_>, used: usize, input: &[u8], turn: &mut Turn<'_>) -> Step {
+        if store.value_len > WHOLE_VALUE_BYTES_MAX {
+            turn.requests_left -= 1;
+            self.begin_body(store, turn);
+            return Step::on(used);
+        }
+        let block = &input[used..];
+        let block_len = store.value_len + BLOCK_END.len();
+        if block.len() < block_len {
+            return Step::stop(0, Next::Read);
+        }
+        turn.requests_left -= 1;
+        let (value, end) = block[..block_len].split_at(store.value_len);
+        let reply = if end == BLOCK_END { turn.commands.store(store, value) } else { turn.commands.spoil(store) };
+        answer(reply, store.noreply, turn);
+        Step::on(used + block_len)
+    }
+
+    fn begin_body(&mut self, store: &Store<'_>, turn: &mut Turn<'_>) {
+        self.state = match turn.commands.begin(store) {
+            Ok(arriving) => State::Body(Box::new(Body::new(arriving, store.noreply))),
+            Err(refused) => State::Discard(Discard::Block {
+                left: store.value_len + BLOCK_END.len(),
+                reply: (!store.noreply).then_some(refused),
+            }),
+        };
+    }
+
+    /// Serves one key of a line.
+    fn keys(&mut self, options: FetchOptions, input: &[u8], turn: &mut Turn<'_>) -> Step {
+        let (key, used, is_last) = match token::next_key(input) {
+            NextKey::Key { key, used } => (key, used, false),
+            NextKey::Last { key, used } => (key, used, true),
+            NextKey::End { used } => {
+                turn.output.push_reply(Reply::End);
+                self.state = State::Ready;
+                return Step::on(used);
+            }
+            NextKey::TooLong => {
+                turn.output.push_reply(Reply::Error(ErrorText::BadFormat));
+                self.state = State::Discard(Discard::Line);
+                return Step::on(0);
+            }
+            NextKey::Partial => return Step::stop(0, Next::Read),
+        };
+        let is_served = serve_key(Fetch { key, options }, turn);
+        if is_last {
+            self.state = State::Ready;
+            if is_served {
+                turn.output.push_reply(Reply::End);
+            }
+        } else if !is_served {
+            self.state = State::Discard(Discard::Line);
+        }
+        Step::on(used)
+    }
+
+    /// Fills a large value, or waits for room for it.
+    fn body(&mut self, input: &[u8], turn: &mut Turn<'_>) -> Step {
+        let (State::Body(mut body) | State::Wait(mut body)) = std::mem::replace(&mut self.state, State::Ready) else {
+            return Step::on(0);
+        };
+        let (used, progress) = body.fill(input, turn.commands);
+        match progress {
+            body::Progress::Hungry => {
+                self.state = State::Body(body);
+                Step::stop(used, Next::Read)
+            }
+            body::Progress::NoRoom => {
+                self.state = State::Wait(body);
+                Step::stop(used, Next::Wait)
+            }
+            body::Progress::Whole => {
+                let noreply = body.noreply();
+                answer(body.finish(true, turn.commands), noreply, turn);
+                Step::on(used)
+            }
+            body::Progress::Spoiled => {
+                let noreply = body.noreply();
+                answer(body.finish(false, turn.commands), noreply, turn);
+                Step::on(used)
+            }
+        }
+    }
+
+    fn discard(&mut self, discard: Discard, input: &[u8], turn: &mut Turn<'_>) -> Step {
+        match discard {
+            Discard::Line => {
+                let Some(line) = token::line(input) else { return Step::stop(input.len(), Next::Read) };
+                self.state = State::Ready;
+                Step::on(line.used)
+            }
+            Discard::Block { left, reply } if left > input.len() => {
+                self.state = State::Discard(Discard::Block { left: left - input.len(), reply });
+                Step::stop(input.len(), Next::Read)
+            }
+            Discard::Block { left, reply } => {
+                self.state = State::Ready;
+                if let Some(reply) = reply {
+                    turn.output.push_reply(reply);
+                }
+                Step::on(left)
+            }
+        }
+    }
+
+    fn refuse(&mut self, refused: Refused, turn: &mut Turn<'_>) {
+        let reply = Reply::Error(refused.error);
+        if refused.swallow_bytes == 0 {
+            answer(reply, refused.noreply, turn);
+            return;
+        }
+        let reply = (!refused.noreply).then_some(reply);
+        self.state = State::Discard(Discard::Block { left: refused.swallow_bytes, reply });
+    }
+
+    fn admin(&mut self, admin: Admin<'_>, used: usize, turn: &mut Turn<'_>) -> Step {
+        match turn.commands.admin(admin, turn.output.bytes()) {
+            Answer::Silence | Answer::Report => {}
+            Answer::Reply(reply) => turn.output.push_reply(reply),
+            Answer::Shutdown { graceful } => {
+                self.state = State::Closing;
+                return Step::stop(used, Next::Shutdown { graceful });
+            }
+        }
+        Step::on(used)
+    }
+
+    fn close_after(&mut self, used: usize) -> Step {
+        self.state = State::Closing;
+        Step::stop(used, Next::Close)
+    }
+
+    /// Nothing more is understood.
+    #[cold]
+    fn hang(&mut self, input: &[u8]) -> Step {
+        self.close_after(input.len())
+    }
+}
+
+impl Default for Connection {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[inline]
+fn answer(reply: Reply, noreply: bool, turn: &mut Turn<'_>) {
+    if !noreply {
+        turn.output.push_reply(reply);
+    }
+}
+
+/// Fetches a key of a get line. False: its line ends here, with an error.
+#[inline]
+fn serve_key(fetch: Fetch<'_>, turn: &mut Turn<'_>) -> bool {
+    let output = &mut *turn.output;
+    output.reserve_hit();
+    match turn.commands.fetch(fetch, |item| output.push_hit(fetch.key, item, fetch.options.cas)) {
+        Fetched::Hit(()) | Fetched::Miss => true,
+        Fetched::NoMemory => {
+            turn.output.push_reply(Reply::Error(ErrorText::NoMemoryWriting));
+            false
+        }
+    }
+}
+
+fn touch(fetch: Fetch<'_>, commands: &mut Commands) -> Reply {
+    match commands.fetch(fetch, |_| ()) {
+        Fetched::Hit(()) => Reply::Touched,
+        Fetched::Miss => Reply::NotFound,
+        Fetched::NoMemory => Reply::Error(ErrorText::OutOfMemory),
+    }
+}

@@ -1,0 +1,264 @@
+//! Listening sockets: from an endpoint to bound, listening, non-blocking sockets.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use mio::event::Source;
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use super::options::{Endpoint, Options, Port};
+use super::stream::Stream;
+
+/// A listening socket.
+#[derive(Debug)]
+pub enum Listener {
+    /// IPv4 or IPv6.
+    Tcp(mio::net::TcpListener),
+    /// A unix socket. Its file stays when the server ends, as memcached leaves it.
+    Unix(mio::net::UnixListener),
+}
+
+/// The address family of a listener, in the words of `MEMCACHED_PORT_FILENAME`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// `INET`.
+    Inet,
+    /// `INET6`.
+    Inet6,
+}
+
+/// Why nothing listens.
+#[derive(Debug)]
+pub struct BindError {
+    /// What was asked for: a port, an address, or a file.
+    what: String,
+    error: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "failed to listen on {}: {}", self.what, self.error)
+    }
+}
+
+impl std::error::Error for BindError {}
+
+impl Listener {
+    /// Takes one waiting connection, non-blocking and closed on exec.
+    ///
+    /// # Errors
+    /// `WouldBlock` when none waits; `EMFILE` and the like when there is no room for it, which then stays
+    /// in the backlog.
+    pub fn accept(&self) -> io::Result<Stream> {
+        // TCP_NODELAY and SO_KEEPALIVE come with the socket: Linux copies them from the listener.
+        match self {
+            Self::Tcp(listener) => listener.accept().map(|(stream, _)| Stream::Tcp(stream)),
+            Self::Unix(listener) => listener.accept().map(|(stream, _)| Stream::Unix(stream)),
+        }
+    }
+
+    /// Family and port of a TCP listener; `None` for a unix socket.
+    #[must_use]
+    pub fn port(&self) -> Option<(Family, u16)> {
+        let Self::Tcp(listener) = self else { return None };
+        let address = listener.local_addr().ok()?;
+        Some((if address.is_ipv4() { Family::Inet } else { Family::Inet6 }, address.port()))
+    }
+}
+
+impl Source for Listener {
+    fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        match self {
+            Self::Tcp(listener) => listener.register(registry, token, interests),
+            Self::Unix(listener) => listener.register(registry, token, interests),
+        }
+    }
+
+    fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        match self {
+            Self::Tcp(listener) => listener.reregister(registry, token, interests),
+            Self::Unix(listener) => listener.reregister(registry, token, interests),
+        }
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        match self {
+            Self::Tcp(listener) => listener.deregister(registry),
+            Self::Unix(listener) => listener.deregister(registry),
+        }
+    }
+}
+
+/// Binds every endpoint and listens. All of them or none: half a server is a surprise.
+///
+/// # Errors
+/// The first endpoint that cannot be had.
+pub fn bind(options: &Options) -> Result<Vec<Listener>, BindError> {
+    let mut listeners = Vec::new();
+    for endpoint in &options.endpoints {
+        match endpoint {
+            Endpoint::Tcp { host, port } => bind_tcp(host.as_deref(), *port, options, &mut listeners)?,
+            Endpoint::Unix { path, mode } => listeners.push(bind_unix(path, *mode, options.backlog)?),
+        }
+    }
+    Ok(listeners)
+}
+
+fn bind_tcp(host: Option<&str>, port: Port, options: &Options, listeners: &mut Vec<Listener>) -> Result<(), BindError> {
+    let number = match port {
+        Port::Off => return Ok(()),
+        Port::Any => 0,
+        Port::Number(number) => number,
+    };
+    let what = match host {
+        Some(host) => format!("one of interface(s) {host}:{number}"),
+        None => format!("TCP port {number}"),
+    };
+    let addresses = match resolve(host, number) {
+        Ok(addresses) => addresses,
+        Err(error) => return Err(BindError { what, error }),
+    };
+    let before = listeners.len();
+    let mut skipped = None;
+    for address in addresses {
+        match listen_tcp(address, options) {
+            Ok(listener) => listeners.push(Listener::Tcp(listener)),
+            // A kernel without IPv6 still serves IPv4, and the other way round.
+            Err(error) if is_absent_family(&error) => skipped = Some(error),
+            Err(error) => return Err(BindError { what, error }),
+        }
+    }
+    if listeners.len() > before {
+        return Ok(());
+    }
+    let error = skipped.unwrap_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable));
+    Err(BindError { what, error })
+}
+
+fn resolve(host: Option<&str>, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let Some(host) = host else {
+        let all = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+        return Ok(all.into_iter().map(|address| SocketAddr::new(address, port)).collect());
+    };
+    let host = if host == "*" { "0.0.0.0" } else { host };
+    let mut addresses = Vec::new();
+    for address in (host, port).to_socket_addrs()? {
+        // A name may stand in the hosts file twice.
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    Ok(addresses)
+}
+
+fn is_absent_family(error: &io::Error) -> bool {
+    let absent = [libc::EAFNOSUPPORT, libc::EPROTONOSUPPORT, libc::EADDRNOTAVAIL];
+    error.raw_os_error().is_some_and(|number| absent.contains(&number))
+}
+
+fn listen_tcp(address: SocketAddr, options: &Options) -> io::Result<mio::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        // IPv4 has a socket of its own.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_keepalive(true)?;
+    socket.set_tcp_nodelay(true)?;
+    if options.socket_mark != 0 {
+        socket.set_mark(options.socket_mark)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(options.backlog)?;
+    Ok(mio::net::TcpListener::from_std(socket.into()))
+}
+
+fn bind_unix(path: &Path, mode: u32, backlog: i32) -> Result<Listener, BindError> {
+    listen_unix(path, mode, backlog)
+        .map(Listener::Unix)
+        .map_err(|error| BindError { what: format!("UNIX socket: {}", path.display()), error })
+}
+
+fn listen_unix(path: &Path, mode: u32, backlog: i32) -> io::Result<mio::net::UnixListener> {
+    remove_old_socket(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    // Before `listen` nobody can connect, so nobody gets past a mode that is not set yet.
+    fs::set_permissions(PathBuf::from(path), fs::Permissions::from_mode(mode & 0o777))?;
+    socket.listen(backlog)?;
+    Ok(mio::net::UnixListener::from_std(socket.into()))
+}
+
+/// A socket left by an earlier run is in the way; any other file is somebody's, and bind will say so.
+fn remove_old_socket(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => fs::remove_file(path),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::{fs, net};
+
+    use super::{Family, Listener, bind};
+    use crate::net::{Endpoint, Options, Port, Stream};
+
+    fn options(host: &str) -> Options {
+        let endpoints = vec![Endpoint::Tcp { host: Some(host.to_owned()), port: Port::Any }];
+        Options { endpoints, backlog: 16, socket_mark: 0 }
+    }
+
+    #[test]
+    fn accepted_sockets_inherit_nodelay_and_keepalive() {
+        let listeners = bind(&options("127.0.0.1")).expect("a free port");
+        let (family, port) = listeners[0].port().expect("TCP has a port");
+        assert_eq!(family, Family::Inet);
+        let _client = net::TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+        let accepted = listeners[0].accept().expect("one connection waits");
+        assert!(accepted.is_tcp());
+        let accepted = match &accepted {
+            Stream::Tcp(stream) => socket2::SockRef::from(stream),
+            Stream::Unix(stream) => socket2::SockRef::from(stream),
+        };
+        assert!(accepted.tcp_nodelay().expect("a TCP socket"));
+        assert!(accepted.keepalive().expect("a TCP socket"));
+        assert_eq!(listeners[0].accept().expect_err("no second one").kind(), std::io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_port_in_use_is_refused() {
+        let listeners = bind(&options("127.0.0.1")).expect("a free port");
+        let (_, port) = listeners[0].port().expect("TCP has a port");
+        let endpoints = vec![Endpoint::Tcp { host: Some("127.0.0.1".to_owned()), port: Port::Number(port) }];
+        let error = bind(&Options { endpoints, backlog: 16, socket_mark: 0 }).expect_err("it is in use");
+        assert!(error.to_string().starts_with("failed to listen on one of interface(s) 127.0.0.1:"), "{error}");
+    }
+
+    #[test]
+    fn an_old_socket_is_replaced_and_another_file_is_not() {
+        let folder = std::env::temp_dir().join(format!("flagstone-unix-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a temporary folder");
+        let path = folder.join("socket");
+        let endpoints = vec![Endpoint::Unix { path: path.clone(), mode: 0o600 }];
+        let options = Options { endpoints, backlog: 16, socket_mark: 0 };
+        drop(bind(&options).expect("the first run"));
+        let second = bind(&options).expect("the second run");
+        assert!(matches!(second[0], Listener::Unix(_)));
+        let mode = fs::metadata(&path).expect("the socket's file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        fs::remove_file(&path).expect("ours");
+        fs::write(&path, "somebody's").expect("a plain file");
+        assert!(bind(&options).is_err());
+        assert_eq!(fs::read(&path).expect("still there"), b"somebody's");
+        fs::remove_dir_all(&folder).expect("ours");
+    }
+}

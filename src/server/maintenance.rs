@@ -1,0 +1,23 @@
+//! The maintenance thread: calls the store's background work, and sleeps while none is due.
+
+use std::thread;
+use std::time::Duration;
+
+use super::clock::Clock;
+use super::roster::Roster;
+use crate::store::{Progress, Store};
+
+/// The coarse clock ticks late by up to this: waking before the tick would find the old second.
+const CLOCK_TICK: Duration = Duration::from_millis(10);
+
+/// Works until the roster stops. To end a sleep early, unpark the thread.
+pub(super) fn run(store: &Store, roster: &Roster, clock: Clock) {
+    let mut local = store.local();
+    while !roster.is_stopping() {
+        match store.step(&mut local, clock.now().seconds) {
+            // A step holds locks for at most 50 us; between steps who waits for them goes first.
+            Progress::More => thread::yield_now(),
+            Progress::IdleUntil(moment) => thread::park_timeout(clock.until(moment) + CLOCK_TICK),
+        }
+    }
+}

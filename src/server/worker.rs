@@ -1,0 +1,360 @@
+//! The event loop: one thread, one poll, many clients.
+//!
+//! A turn is one wait for all sockets, then a bounded piece of work for every client that is ready or was
+//! stopped by its budget in the last turn. Nothing wakes an idle worker.
+
+use std::collections::VecDeque;
+use std::io;
+use std::time::Duration;
+
+use mio::{Events, Interest, Poll, Token};
+
+use super::client::{Bench, Client, Verdict};
+use super::clock::Clock;
+use super::roster::{Roster, WAKE};
+use super::slots::{self, Slots};
+use crate::command::{Commands, Shared};
+use crate::conn::Output;
+use crate::net::Stream;
+use crate::sync::{Arc, Ordering};
+use crate::time::Seconds;
+
+/// Most bytes read from a client in a turn; a longer line is no request.
+const SCRATCH_BYTES: usize = 64 * 1024;
+
+/// Events taken from the kernel at once.
+const EVENTS_MAX: usize = 1024;
+
+/// How soon a client that waits for memory is looked at again.
+const WAIT_RETRY: Duration = Duration::from_millis(1);
+
+/// How often idle clients are looked for, when they are.
+const IDLE_SCAN: Duration = Duration::from_secs(1);
+
+/// A client that nobody competes with may have the budget of so many.
+const ALONE_BUDGETS: usize = 16;
+
+/// What a worker is told at start.
+#[derive(Debug)]
+pub struct WorkerOptions {
+    /// Its number in the roster.
+    pub number: usize,
+    /// Its poll, in which the roster's waker is registered.
+    pub poll: Poll,
+    /// Where its clients come from.
+    pub roster: Arc<Roster>,
+    /// What all threads know of the commands.
+    pub shared: Arc<Shared>,
+    /// The time.
+    pub clock: Clock,
+    /// `-R`: requests a client may have served in a turn.
+    pub requests_per_turn: usize,
+    /// `idle_timeout`: seconds a TCP client may be silent; `None`: for ever.
+    pub idle_seconds_max: Option<u32>,
+}
+
+/// An event loop. It lives on its own thread.
+#[derive(Debug)]
+pub struct Worker {
+    number: usize,
+    poll: Poll,
+    roster: Arc<Roster>,
+    shared: Arc<Shared>,
+    clock: Clock,
+    requests_per_turn: usize,
+    idle_seconds_max: Option<u32>,
+    commands: Commands,
+    slots: Slots<Client>,
+    /// Clients that have more to do than their last turn let them.
+    run_queue: VecDeque<Token>,
+    /// Clients that wait for memory.
+    waiting: Vec<Token>,
+    scratch: Box<[u8]>,
+    output: Output,
+    next_idle_scan: Seconds,
+}
+
+impl Worker {
+    /// A worker without clients.
+    #[must_use]
+    pub fn new(options: WorkerOptions) -> Self {
+        let WorkerOptions { number, poll, roster, shared, clock, requests_per_turn, idle_seconds_max } = options;
+        Self {
+            number,
+            poll,
+            roster,
+            clock,
+            requests_per_turn,
+            idle_seconds_max,
+            commands: Commands::new(Arc::clone(&shared), clock.now()),
+            shared,
+            slots: Slots::new(),
+            run_queue: VecDeque::new(),
+            waiting: Vec::new(),
+            scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
+            output: Output::for_worker(),
+            next_idle_scan: Seconds::START,
+        }
+    }
+
+    /// Serves until the roster stops: then requests that were read are answered, and their clients closed.
+    pub fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        while !self.roster.is_stopping() {
+            match self.poll.poll(&mut events, self.patience()) {
+                Ok(()) => self.turn(&events),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    log::error!("a worker cannot wait for its clients: {error}");
+                    break;
+                }
+            }
+        }
+        for token in self.slots.tokens(|_| true) {
+            self.close(token);
+        }
+        self.commands.end_turn();
+    }
+
+    /// How long the poll may sleep.
+    fn patience(&self) -> Option<Duration> {
+        if !self.run_queue.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        if !self.waiting.is_empty() {
+            return Some(WAIT_RETRY);
+        }
+        if self.idle_seconds_max.is_some() && !self.slots.is_empty() {
+            return Some(IDLE_SCAN);
+        }
+        None
+    }
+
+    fn turn(&mut self, events: &Events) {
+        self.commands.begin_turn(self.clock.now());
+        let queued = self.run_queue.len();
+        let waiting = std::mem::take(&mut self.waiting);
+        let budget = self.budget(events.iter().take(2).count() + queued + waiting.len());
+        for event in events {
+            if event.token() == WAKE {
+                self.admit_arrivals();
+            } else {
+                self.serve_event(event, budget);
+            }
+        }
+        for token in waiting {
+            self.serve_queued(token, budget);
+        }
+        for _ in 0..queued {
+            let Some(token) = self.run_queue.pop_front() else { break };
+            self.serve_queued(token, budget);
+        }
+        self.scan_idle();
+        self.commands.end_turn();
+    }
+
+    /// Requests each client may have served in this turn.
+    fn budget(&self, ready: usize) -> usize {
+        if ready > 1 { self.requests_per_turn } else { self.requests_per_turn.saturating_mul(ALONE_BUDGETS) }
+    }
+
+    #[inline]
+    fn serve_event(&mut self, event: &mio::event::Event, budget: usize) {
+        let token = event.token();
+        let Some(client) = self.slots.get_mut(token) else { return };
+        client.note(event);
+        // Who is queued has its turn when the queue does.
+        if !client.is_queued {
+            self.serve(token, budget);
+        }
+    }
+
+    fn serve_queued(&mut self, token: Token, budget: usize) {
+        let Some(client) = self.slots.get_mut(token) else { return };
+        client.is_queued = false;
+        self.serve(token, budget);
+    }
+
+    fn serve(&mut self, token: Token, budget: usize) {
+        let Some(client) = self.slots.get_mut(token) else { return };
+        let logged_as = self.shared.logs_commands().then(|| logged_as(token));
+        let mut bench = Bench {
+            commands: &mut self.commands,
+            output: &mut self.output,
+            scratch: &mut self.scratch,
+            requests_left: budget,
+            logged_as,
+        };
+        match client.serve(&mut bench) {
+            Verdict::Idle => {}
+            Verdict::Again => {
+                client.is_queued = true;
+                self.run_queue.push_back(token);
+            }
+            Verdict::Wait => {
+                client.is_queued = true;
+                self.waiting.push(token);
+            }
+            Verdict::Gone => self.close(token),
+        }
+    }
+
+    fn admit_arrivals(&mut self) {
+        while let Some(stream) = self.roster.take(self.number) {
+            self.admit(stream);
+        }
+    }
+
+    fn admit(&mut self, stream: Stream) {
+        // Relaxed: a gauge for reports.
+        self.shared.connections().current.fetch_add(1, Ordering::Relaxed);
+        let token = self.slots.insert(Client::new(stream, self.commands.now().seconds));
+        let Some(client) = self.slots.get_mut(token) else { return };
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.poll.registry().register(client.stream(), token, interest) {
+            log::error!("cannot wait for a client: {error}");
+            self.close(token);
+        }
+    }
+
+    #[cold]
+    fn close(&mut self, token: Token) {
+        let Some(client) = self.slots.remove(token) else { return };
+        client.close(&mut self.commands);
+        // Relaxed: a gauge for reports.
+        self.shared.connections().current.fetch_sub(1, Ordering::Relaxed);
+        self.roster.closed(self.number);
+    }
+
+    /// Once a second, when the option is on.
+    fn scan_idle(&mut self) {
+        let Some(seconds_max) = self.idle_seconds_max else { return };
+        let now = self.commands.now().seconds;
+        if now < self.next_idle_scan {
+            return;
+        }
+        self.next_idle_scan = Seconds(now.0.saturating_add(1));
+        for token in self.slots.tokens(|client| client.is_idle_for(seconds_max, now)) {
+            self.commands.counters().idle_kicks.bump();
+            self.close(token);
+        }
+    }
+}
+
+/// The number a client's commands are logged under.
+#[cold]
+fn logged_as(token: Token) -> u64 {
+    u64::try_from(slots::place(token)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+    use std::thread::{Builder, JoinHandle};
+
+    use mio::{Poll, Waker};
+
+    use super::{Worker, WorkerOptions};
+    use crate::command::{Options, Shared, SharedOptions};
+    use crate::net::Stream;
+    use crate::server::clock::Clock;
+    use crate::server::roster::{Roster, WAKE};
+    use crate::store::{self, Store};
+    use crate::sync::Arc;
+
+    /// A worker on its thread; stopped when dropped.
+    struct Running {
+        roster: Arc<Roster>,
+        door: Poll,
+        thread: Option<JoinHandle<()>>,
+    }
+
+    impl Running {
+        fn new() -> Self {
+            let (poll, door) = (Poll::new().expect("descriptors"), Poll::new().expect("descriptors"));
+            let waker = |poll: &Poll| Waker::new(poll.registry(), WAKE).expect("descriptors");
+            let roster = Arc::new(Roster::new(waker(&door), vec![waker(&poll)]));
+            let clock = Clock::start();
+            let shared = Arc::new(Shared::new(SharedOptions {
+                options: Options::default(),
+                store: Arc::new(Store::open(&store::Options::default()).expect("memory")),
+                settings: Vec::new(),
+                started: clock.now(),
+                pid: 1,
+            }));
+            let worker = Worker::new(WorkerOptions {
+                number: 0,
+                poll,
+                roster: Arc::clone(&roster),
+                shared,
+                clock,
+                requests_per_turn: 2,
+                idle_seconds_max: None,
+            });
+            let thread = Builder::new().spawn(move || worker.run()).expect("a thread");
+            Self { roster, door, thread: Some(thread) }
+        }
+
+        fn connect(&self) -> UnixStream {
+            let (ours, theirs) = UnixStream::pair().expect("descriptors");
+            theirs.set_nonblocking(true).expect("a socket");
+            let stream = Stream::Unix(mio::net::UnixStream::from_std(theirs));
+            self.roster.hand_over(stream).expect("awake");
+            ours
+        }
+    }
+
+    impl Drop for Running {
+        fn drop(&mut self) {
+            self.roster.stop();
+            if let Some(thread) = self.thread.take() {
+                thread.join().expect("it ends well");
+            }
+        }
+    }
+
+    fn ask(client: &mut UnixStream, request: &[u8], reply: &[u8]) {
+        client.write_all(request).expect("open");
+        let mut got = vec![0; reply.len()];
+        client.read_exact(&mut got).expect("open");
+        assert_eq!(String::from_utf8_lossy(&got), String::from_utf8_lossy(reply));
+    }
+
+    #[test]
+    fn a_set_by_one_client_is_read_by_another() {
+        let running = Running::new();
+        let (mut first, mut second) = (running.connect(), running.connect());
+        ask(&mut first, b"set k 0 0 5\r\nhello\r\n", b"STORED\r\n");
+        ask(&mut second, b"get k\r\n", b"VALUE k 0 5\r\nhello\r\nEND\r\n");
+    }
+
+    #[test]
+    fn a_pipeline_longer_than_its_budget_is_answered_whole() {
+        let running = Running::new();
+        let mut client = running.connect();
+        ask(&mut client, &b"get k\r\n".repeat(1000), &b"END\r\n".repeat(1000));
+    }
+
+    #[test]
+    fn a_reader_that_comes_late_gets_everything() {
+        let running = Running::new();
+        let mut client = running.connect();
+        let value = vec![b'v'; 900_000];
+        let set = [b"set L 0 0 900000\r\n", &value[..], b"\r\n"].concat();
+        ask(&mut client, &set, b"STORED\r\n");
+        let answer = [b"VALUE L 0 900000\r\n", &value[..], b"\r\nEND\r\n"].concat();
+        ask(&mut client, &b"get L\r\n".repeat(10), &answer.repeat(10));
+    }
+
+    #[test]
+    fn who_leaves_makes_room() {
+        let mut running = Running::new();
+        let client = running.connect();
+        running.roster.pause(true);
+        drop(client);
+        let mut events = mio::Events::with_capacity(1);
+        running.door.poll(&mut events, None).expect("a poll");
+        assert_eq!(running.roster.connections(), 0);
+    }
+}
