@@ -86,6 +86,17 @@ impl Commands {
         Reply::Error(ErrorText::BadDataChunk)
     }
 
+    /// Refuses a value that has arrived in part and finds no more memory.
+    #[cold]
+    pub fn refuse_arriving(&mut self, arriving: Arriving) -> Reply {
+        let Arriving { incoming, mode } = arriving;
+        if mode == Mode::Set {
+            self.store.delete(&mut self.local, incoming.key(), self.now.seconds);
+        }
+        self.store.abandon(&mut self.local, incoming);
+        self.count_no_memory()
+    }
+
     #[inline]
     fn asked<'k>(&self, request: &Store<'k>) -> StoreRequest<'k> {
         StoreRequest {

@@ -3,6 +3,7 @@
 use super::BLOCK_END;
 use crate::command::{Arriving, Commands};
 use crate::protocol::Reply;
+use crate::store::Room;
 
 /// A value on its way, and whether anybody wants to know what becomes of it.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(super) enum Progress {
     Hungry,
     /// The store has no room for the next bytes yet.
     NoRoom,
+    /// The store has no memory for the next bytes, and waiting would not help.
+    Refused,
     /// The value and its end are here.
     Whole,
     /// The value is here, but not its end.
@@ -41,9 +44,11 @@ impl Body {
             if rest.is_empty() {
                 return (used, Progress::Hungry);
             }
-            let Some(room) = commands.room(&mut self.arriving) else { return (used, Progress::NoRoom) };
-            let n = room.len().min(rest.len());
-            room[..n].copy_from_slice(&rest[..n]);
+            let n = match commands.room(&mut self.arriving) {
+                Room::Bytes(room) => copy_front(rest, room),
+                Room::Wait => return (used, Progress::NoRoom),
+                Room::NoMemory => return (used, Progress::Refused),
+            };
             commands.filled(&mut self.arriving, n);
             used += n;
         }
@@ -59,8 +64,25 @@ impl Body {
         if is_sound { commands.finish(self.arriving) } else { commands.spoil_arriving(self.arriving) }
     }
 
+    /// Bytes of the value and its end still to come.
+    pub(super) fn missing(&self) -> usize {
+        self.arriving.missing() + BLOCK_END.len()
+    }
+
+    /// Gives the value up for want of memory: what the client is told.
+    pub(super) fn refuse(self, commands: &mut Commands) -> Reply {
+        commands.refuse_arriving(self.arriving)
+    }
+
     /// Gives the value up.
     pub(super) fn abandon(self, commands: &mut Commands) {
         commands.abandon(self.arriving);
     }
+}
+
+/// Copies as much as both hold from the front of one to the front of the other.
+fn copy_front(from: &[u8], to: &mut [u8]) -> usize {
+    let n = from.len().min(to.len());
+    to[..n].copy_from_slice(&from[..n]);
+    n
 }

@@ -349,6 +349,12 @@ impl Connection {
                 self.state = State::Wait(body);
                 Step::stop(used, Next::Wait)
             }
+            body::Progress::Refused => {
+                let (noreply, left) = (body.noreply(), body.missing());
+                let reply = body.refuse(turn.commands);
+                self.state = State::Discard(Discard::Block { left, reply: (!noreply).then_some(reply) });
+                Step::on(used)
+            }
             body::Progress::Whole => {
                 let noreply = body.noreply();
                 answer(body.finish(true, turn.commands), noreply, turn);

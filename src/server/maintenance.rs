@@ -14,7 +14,7 @@ const CLOCK_TICK: Duration = Duration::from_millis(10);
 pub(super) fn run(store: &Store, roster: &Roster, clock: Clock) {
     let mut local = store.local();
     while !roster.is_stopping() {
-        match store.step(&mut local, clock.now().seconds) {
+        match store.step(&mut local, clock.now()) {
             // A step holds locks for at most 50 us; between steps who waits for them goes first.
             Progress::More => thread::yield_now(),
             Progress::IdleUntil(moment) => thread::park_timeout(clock.until(moment) + CLOCK_TICK),

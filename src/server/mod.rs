@@ -129,6 +129,9 @@ impl Server {
         threads.push(spawn("acceptor".to_owned(), || acceptor.run())?);
         let (store, of_maintenance) = (Arc::clone(shared.store()), Arc::clone(&roster));
         let maintenance = spawn("maintenance".to_owned(), move || maintenance::run(&store, &of_maintenance, clock))?;
+        let (called, woken) = (maintenance.thread().clone(), Arc::clone(&roster));
+        shared.store().on_work(move || called.unpark());
+        shared.store().on_drain(move || woken.wake_workers());
         Ok(Running { roster, threads, maintenance })
     }
 }

@@ -104,6 +104,11 @@ impl Roster {
         // Release: what was done before is seen by who ends because of it.
         self.is_stopping.store(true, Ordering::Release);
         self.wake_acceptor();
+        self.wake_workers();
+    }
+
+    /// Wakes every worker: each then ends a turn.
+    pub fn wake_workers(&self) {
         for desk in &self.desks {
             if let Err(error) = desk.waker.wake() {
                 log::error!("cannot wake a worker: {error}");

@@ -92,8 +92,7 @@ impl Geometry {
 
     /// Granules: items are named by 32 bits, so the reserve is at most 2^32 of them.
     fn granule(reserve_bytes: u64) -> usize {
-        let shift = (reserve_bytes >> 32).next_power_of_two().trailing_zeros();
-        1 << shift.max(3)
+        usize::try_from(reserve_bytes.div_ceil(1 << 32).next_power_of_two()).unwrap_or(usize::MAX).max(8)
     }
 
     pub(super) fn new(options: &Options) -> Self {

@@ -75,7 +75,8 @@ impl Store {
         }
         sweep.flush_marks = None;
         (sweep.page, sweep.chunk) = (0, 0);
-        false
+        // What was flushed while the pass was under way takes another.
+        self.index.any_flushed()
     }
 
     fn is_due(&self, sweep: &Sweep, now: Seconds) -> bool {

@@ -75,7 +75,9 @@ impl Incoming {
         self.total - self.filled
     }
 
-    fn key(&self) -> Key<'_> {
+    /// The key it will be stored under.
+    #[must_use]
+    pub fn key(&self) -> Key<'_> {
         Key { bytes: &self.key, hash: self.hash }
     }
 }

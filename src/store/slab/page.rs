@@ -203,9 +203,9 @@ impl Pages {
 
     /// The page's free list; for the audit.
     pub(crate) fn free_list(&self, page: PageId) -> impl Iterator<Item = Ref> {
-        let head = Ref(self.entry(page).free_head.load(Ordering::Relaxed));
-        std::iter::successors(Some(head), |&reference| Some(self.chunk(reference).free_next()))
-            .take_while(|reference| reference.is_some())
+        let some = |reference: Ref| reference.is_some().then_some(reference);
+        let head = some(Ref(self.entry(page).free_head.load(Ordering::Relaxed)));
+        std::iter::successors(head, move |&reference| some(self.chunk(reference).free_next()))
     }
 
     /// The chunk with this name.

@@ -1,0 +1,366 @@
+//! One run: operations drawn from a seed go to the store and to the map, and must agree.
+//!
+//! A store that evicts may miss what the map has; then the map forgets it, too. It must never have what the map
+//! has not, and never other bytes.
+
+use flagstone::store::{
+    Arithmetic, ArithmeticOutcome, DeleteOutcome, Fetch, FetchOutcome, Local, Mode, Options, Progress, RefusedReserve,
+    Room, Store, StoreOutcome, StoreRequest, Value,
+};
+use flagstone::time::{Expiry, Now, Seconds};
+
+use crate::random::{Random, seeds};
+use crate::reference::{Entry, Reference};
+
+/// What a run is made of.
+#[derive(Debug)]
+pub(crate) struct Mix {
+    pub(crate) keys: u64,
+    pub(crate) value_bytes_max: u64,
+    /// One value in so many is large; 0: none.
+    pub(crate) large_in: u64,
+    /// Whether the store may forget.
+    pub(crate) evicts: bool,
+}
+
+/// Runs the mix for several seeds.
+pub(crate) fn run(name: &str, options: &Options, mix: &Mix, seed_count: u64, steps: u32) {
+    for seed in seeds(seed_count) {
+        let mut session = Session::new(&Options { hash_seed: seed, ..options.clone() }, mix, seed);
+        for step in 0..steps {
+            let done = session.step();
+            // A whole recount after every operation would take hours: after every one at first, then now and then.
+            if step < 300 || step.is_multiple_of(97) || step + 1 == steps {
+                session.audit(&format!("{name}, seed {seed}, step {step}, after {done}"));
+            }
+        }
+        session.finish(&format!("{name}, seed {seed}"));
+    }
+}
+
+struct Session<'m> {
+    store: Store,
+    local: Local,
+    background: Local,
+    map: Reference,
+    random: Random,
+    mix: &'m Mix,
+    now: Now,
+    refuses: bool,
+}
+
+impl<'m> Session<'m> {
+    fn new(options: &Options, mix: &'m Mix, seed: u64) -> Self {
+        let store = Store::open(options).expect("a small store");
+        let (local, background) = (store.local(), store.local());
+        Self {
+            store,
+            local,
+            background,
+            map: Reference::default(),
+            random: Random::new(seed),
+            mix,
+            now: Now { seconds: Seconds(10), unix_epoch: 1_700_000_000 },
+            refuses: !options.evict,
+        }
+    }
+
+    fn step(&mut self) -> &'static str {
+        match self.random.below(100) {
+            0..35 => self.store(),
+            35..65 => self.fetch(),
+            65..72 => self.touch(),
+            72..80 => self.delete(),
+            80..88 => self.arithmetic(),
+            88..96 => self.background_work(),
+            96..99 => self.pass_time(),
+            _ => self.rarely(),
+        }
+    }
+
+    fn key(&mut self) -> Vec<u8> {
+        // Half of the draws from a tenth of the keys, so that some are hot.
+        let range = if self.random.one_in(2) { (self.mix.keys / 10).max(1) } else { self.mix.keys };
+        let mut key = format!("key-{}", self.random.below(range)).into_bytes();
+        if key.len() > 6 && key[5].is_multiple_of(2) {
+            key.resize(5 + usize::from(key[5]) * 4 % 246, b'x');
+        }
+        key
+    }
+
+    fn value(&mut self) -> Vec<u8> {
+        let large = self.mix.large_in > 0 && self.random.one_in(self.mix.large_in);
+        let len = if large {
+            14_000 + self.random.below(180_000)
+        } else if self.random.one_in(6) {
+            return self.random.below(1 << 20).to_string().into_bytes();
+        } else {
+            self.random.below(self.mix.value_bytes_max + 1)
+        };
+        let first = self.random.next();
+        (0..len).map(|n| (first.wrapping_add(n * n) % 251).to_le_bytes()[0]).collect()
+    }
+
+    fn expiry(&mut self) -> Expiry {
+        match self.random.below(4) {
+            0 => Expiry::At(Seconds(self.now.seconds.0 + 1 + u32::try_from(self.random.below(40)).expect("small"))),
+            1 if self.random.one_in(10) => Expiry::PAST,
+            _ => Expiry::Never,
+        }
+    }
+
+    fn mode(&mut self, key: &[u8]) -> Mode {
+        match self.random.below(10) {
+            0 => Mode::Add,
+            1 => Mode::Replace,
+            2 => Mode::Append,
+            3 => Mode::Prepend,
+            4 => Mode::Cas(self.map.get(key, self.now.seconds).map_or(7, |entry| entry.cas)),
+            5 => Mode::Cas(self.random.below(1000)),
+            _ => Mode::Set,
+        }
+    }
+
+    /// What the map says becomes of a store operation: the new value, or the refusal.
+    fn expected(&self, key: &[u8], mode: Mode, new: &Entry) -> Result<Entry, StoreOutcome> {
+        let old = self.map.get(key, self.now.seconds);
+        let joined = |first: &[u8], second: &[u8], old: &Entry| Entry {
+            value: [first, second].concat(),
+            client_flags: old.client_flags,
+            expiry: old.expiry,
+            cas: 0,
+        };
+        match (mode, old) {
+            (Mode::Add, Some(_)) | (Mode::Replace | Mode::Append | Mode::Prepend, None) => Err(StoreOutcome::NotStored),
+            (Mode::Cas(_), None) => Err(StoreOutcome::NotFound),
+            (Mode::Cas(unique), Some(old)) if old.cas != unique => Err(StoreOutcome::Exists),
+            (Mode::Append, Some(old)) => Ok(joined(&old.value, &new.value, old)),
+            (Mode::Prepend, Some(old)) => Ok(joined(&new.value, &old.value, old)),
+            _ => Ok(new.clone()),
+        }
+    }
+
+    fn store(&mut self) -> &'static str {
+        let key = self.key();
+        self.reconcile(&key);
+        let mode = self.mode(&key);
+        let client_flags = if self.random.one_in(3) { 77 } else { 0 };
+        let new = Entry { value: self.value(), client_flags, expiry: self.expiry(), cas: 0 };
+        let expected = self.expected(&key, mode, &new);
+        let outcome = self.send(&key, mode, &new);
+        match (outcome, expected) {
+            (StoreOutcome::Stored { cas }, Ok(mut entry)) => {
+                entry.cas = cas;
+                self.map.set(&key, entry);
+            }
+            (StoreOutcome::NoMemory, _) if self.refuses || self.mix.large_in > 0 => {}
+            (StoreOutcome::NotStored, Ok(entry)) if entry.value.len() > 200_000 => {}
+            (got, Err(refusal)) if got == refusal => {}
+            // The store may have evicted the item between our look and the operation.
+            (StoreOutcome::NotStored | StoreOutcome::NotFound, Ok(_)) if self.mix.evicts => self.map.remove(&key),
+            (StoreOutcome::Stored { cas }, Err(_)) if self.mix.evicts && mode == Mode::Add => {
+                self.map.set(&key, Entry { cas, ..new });
+            }
+            (got, expected) => panic!("{mode:?} of {key:?} gave {got:?}, expected {expected:?}"),
+        }
+        "a store"
+    }
+
+    /// Stores a value whole, or, if it is long, in pieces.
+    fn send(&mut self, key: &[u8], mode: Mode, new: &Entry) -> StoreOutcome {
+        let seconds = self.now.seconds;
+        let key = self.store.key(key);
+        let request = StoreRequest { key, mode, client_flags: new.client_flags, expiry: new.expiry };
+        if new.value.len() <= 16 * 1024 {
+            return self.store.store(&mut self.local, &request, &new.value, seconds);
+        }
+        let mut incoming = match self.store.reserve(&mut self.local, &request, new.value.len(), seconds) {
+            Ok(incoming) => incoming,
+            Err(RefusedReserve::NoMemory) => return StoreOutcome::NoMemory,
+            Err(RefusedReserve::TooLarge) => panic!("values stay under -I"),
+        };
+        let mut rest = &new.value[..];
+        while incoming.missing() > 0 {
+            match self.store.room(&mut self.local, &mut incoming, seconds) {
+                Room::Bytes(room) => {
+                    let n = room.len().min(rest.len()).min(5000);
+                    room[..n].copy_from_slice(&rest[..n]);
+                    rest = &rest[n..];
+                    self.store.filled(&mut incoming, n);
+                }
+                Room::Wait => {
+                    self.store.end_turn(&mut self.local);
+                    self.store.step(&mut self.background, self.now);
+                }
+                Room::NoMemory => {
+                    self.store.abandon(&mut self.local, incoming);
+                    return StoreOutcome::NoMemory;
+                }
+            }
+        }
+        self.store.commit(&mut self.local, incoming, mode, seconds)
+    }
+
+    /// Reads a key without disturbing what the test is about, and lets the map forget what was evicted.
+    fn reconcile(&mut self, key: &[u8]) {
+        let found = self.read(key, None);
+        let expected = self.map.get(key, self.now.seconds).cloned();
+        match (found, expected) {
+            (None, None) => {}
+            (None, Some(_)) if self.mix.evicts => self.map.remove(key),
+            (Some((value, flags, cas)), Some(entry)) => {
+                assert!(value == entry.value, "{key:?} has other bytes: {} of {}", value.len(), entry.value.len());
+                assert_eq!((flags, cas), (entry.client_flags, entry.cas), "{key:?}");
+            }
+            (found, expected) => panic!("{key:?} is {:?}, expected {expected:?}", found.map(|found| found.0.len())),
+        }
+    }
+
+    fn read(&mut self, key: &[u8], touch: Option<Expiry>) -> Option<(Vec<u8>, u32, u64)> {
+        let store = &self.store;
+        let fetch = Fetch { touch, value: true };
+        let mut pinned = None;
+        let found = store.fetch(&mut self.local, store.key(key), fetch, self.now.seconds, |item| {
+            let value = match item.value {
+                Value::Whole(bytes) => bytes.to_vec(),
+                Value::Pinned(pin) => {
+                    pinned = Some(pin);
+                    Vec::new()
+                }
+                Value::Unwanted => panic!("it was asked for"),
+            };
+            (value, item.client_flags, item.cas)
+        });
+        let FetchOutcome::Hit((mut value, flags, cas)) = found else { return None };
+        if let Some(mut pin) = pinned {
+            while value.len() < pin.len() {
+                let piece = store.pinned_bytes(&mut pin, value.len());
+                value.extend_from_slice(piece);
+            }
+            store.unpin(&mut self.local, pin);
+        }
+        Some((value, flags, cas))
+    }
+
+    fn fetch(&mut self) -> &'static str {
+        let key = self.key();
+        self.reconcile(&key);
+        "a fetch"
+    }
+
+    fn touch(&mut self) -> &'static str {
+        let key = self.key();
+        self.reconcile(&key);
+        let expiry = self.expiry();
+        let found = self.read(&key, Some(expiry));
+        match (found, self.map.get_mut(&key, self.now.seconds)) {
+            (Some(_), Some(entry)) => entry.expiry = expiry,
+            (None, None) => {}
+            (None, Some(_)) if self.mix.evicts || self.refuses => self.map.remove(&key),
+            (found, entry) => panic!("touch of {key:?}: {:?} against {entry:?}", found.map(|found| found.0.len())),
+        }
+        if self.refuses {
+            // A touch without memory says so and leaves the item as it was: the map learns which.
+            let _ = self.store.delete(&mut self.local, self.store.key(&key), self.now.seconds);
+            self.map.remove(&key);
+        }
+        "a touch"
+    }
+
+    fn delete(&mut self) -> &'static str {
+        let key = self.key();
+        self.reconcile(&key);
+        let outcome = self.store.delete(&mut self.local, self.store.key(&key), self.now.seconds);
+        let was_there = self.map.get(&key, self.now.seconds).is_some();
+        assert_eq!(outcome == DeleteOutcome::Deleted, was_there, "delete of {key:?}");
+        self.map.remove(&key);
+        "a delete"
+    }
+
+    fn arithmetic(&mut self) -> &'static str {
+        let key = self.key();
+        self.reconcile(&key);
+        let delta = self.random.below(1 << 40);
+        let change = if self.random.one_in(2) { Arithmetic::Incr(delta) } else { Arithmetic::Decr(delta) };
+        let outcome = self.store.arithmetic(&mut self.local, self.store.key(&key), change, self.now.seconds);
+        let old = self.map.get(&key, self.now.seconds).cloned();
+        let number = old.as_ref().and_then(|entry| number_in(&entry.value));
+        match (outcome, old, number) {
+            (ArithmeticOutcome::NotFound, None, _) | (ArithmeticOutcome::NonNumeric, Some(_), None) => {}
+            (ArithmeticOutcome::Value(new), Some(mut entry), Some(number)) => {
+                let expected = match change {
+                    Arithmetic::Incr(delta) => number.wrapping_add(delta),
+                    Arithmetic::Decr(delta) => number.saturating_sub(delta),
+                };
+                assert_eq!(new, expected, "{key:?}");
+                let len = entry.value.len();
+                entry.value = new.to_string().into_bytes();
+                entry.value.resize(entry.value.len().max(len), b' ');
+                let (value, _, cas) = self.read(&key, None).expect("it was just changed");
+                assert!(value == entry.value, "{key:?}: {value:?} against {:?}", entry.value);
+                assert_ne!(cas, entry.cas, "a change gives a new version");
+                entry.cas = cas;
+                self.map.set(&key, entry);
+            }
+            (ArithmeticOutcome::NoMemory, Some(_), _) if self.refuses => {}
+            (got, old, _) => panic!("arithmetic on {key:?} gave {got:?}, the map has {old:?}"),
+        }
+        "arithmetic"
+    }
+
+    fn background_work(&mut self) -> &'static str {
+        self.store.end_turn(&mut self.local);
+        self.store.step(&mut self.background, self.now);
+        "a step of background work"
+    }
+
+    fn pass_time(&mut self) -> &'static str {
+        self.now.seconds.0 += 1 + u32::try_from(self.random.below(5)).expect("small");
+        "time"
+    }
+
+    fn rarely(&mut self) -> &'static str {
+        if self.random.one_in(8) {
+            self.store.flush_all();
+            self.map.clear();
+            return "a flush";
+        }
+        self.idle();
+        "all background work"
+    }
+
+    /// Lets background work come to rest.
+    fn idle(&mut self) {
+        for _ in 0..100_000 {
+            self.store.end_turn(&mut self.local);
+            if self.store.step(&mut self.background, self.now) != Progress::More {
+                return;
+            }
+        }
+        panic!("background work never ends");
+    }
+
+    fn audit(&mut self, when: &str) {
+        self.store.surrender(&mut self.local);
+        self.store.surrender(&mut self.background);
+        if let Err(error) = self.store.audit() {
+            panic!("{when}: {error}");
+        }
+    }
+
+    /// In the end everything expires or is flushed, and the store is empty.
+    fn finish(&mut self, when: &str) {
+        self.store.flush_all();
+        self.idle();
+        self.audit(when);
+        assert_eq!(self.store.totals().curr_items, 0, "{when}: the sweep finds everything flushed");
+    }
+}
+
+fn number_in(value: &[u8]) -> Option<u64> {
+    std::str::from_utf8(value.trim_ascii())
+        .ok()
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?
+        .parse()
+        .ok()
+}
