@@ -38,6 +38,8 @@ pub(crate) struct ClassQueues {
     ring: Ring,
     hand: Option<PageId>,
     hand_chunk: u32,
+    /// Chunks the hand has passed since it last met an item of the main queue.
+    barren: u32,
     /// Chunks the hand has passed, ever: the page mover compares how fast hands turn.
     pub(crate) passed: u64,
     /// The small queue's share of the class in 1/1024.
@@ -55,6 +57,7 @@ impl Default for ClassQueues {
             ring: Ring::default(),
             hand: None,
             hand_chunk: 0,
+            barren: 0,
             passed: 0,
             share: SHARE_START,
             promoted: 0,
@@ -163,20 +166,21 @@ impl ClassState {
         victims: &mut Vec<Victim>,
     ) -> Pick {
         let chunks = self.chunks_in(around.pages, class);
-        let mut barren = 0;
         for _ in 0..EXAMINED_MAX {
             if victims.len() >= wanted {
                 break;
             }
-            let main_is_empty = barren >= chunks;
+            // A step more than chunks per page: the hand rests once at every page's end.
+            let main_is_empty = self.queues.barren >= chunks + self.pages;
             if self.queues.ring.len() > 0 && (main_is_empty || self.small_is_over(chunks, self.queues.share)) {
                 self.examine_small(around, class, victims);
             } else if main_is_empty {
+                self.queues.barren = 0;
                 return if victims.is_empty() { Pick::Barren } else { Pick::Progress };
             } else if self.examine_main(around, victims) {
-                barren = 0;
+                self.queues.barren = 0;
             } else {
-                barren += 1;
+                self.queues.barren += 1;
             }
         }
         self.adapt();
@@ -216,6 +220,7 @@ impl ClassState {
         let dead = around.is_dead(self, chunk);
         if !dead && (chunk.state() & state::FREQUENCY != 0 || is_pinned(chunk)) {
             self.queues.promoted += 1;
+            self.queues.barren = 0;
             chunk.update_state(|bits| bits | state::MAIN);
             return;
         }
