@@ -2,12 +2,14 @@
 
 use std::env;
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::exit;
 
-use flagstone::config::{Config, Exit, Output};
+use flagstone::config::{Config, Exit, Output, USAGE};
 use flagstone::server::signals::{Asked, Signals};
-use flagstone::server::{Running, Server, files};
+use flagstone::server::{Running, Server, StartError, files};
+use flagstone::store::OpenError;
 use flagstone::sys::process::{self, Daemon};
 use flagstone::sys::user;
 use log::LevelFilter;
@@ -35,16 +37,17 @@ fn main() {
         log::warn!("{line}");
     }
     if let Err((code, line)) = serve(config) {
-        eprintln!("{line}");
-        exit(code);
+        say_and_exit(&Exit { code, message: line, output: Output::Stderr });
     }
 }
 
+/// Whoever was to read it may have left (`flagstone -h | head -1`): that is no reason to fail otherwise.
 fn say_and_exit(answer: &Exit) -> ! {
-    match answer.output {
-        Output::Stdout => println!("{}", answer.message),
-        Output::Stderr => eprintln!("{}", answer.message),
-    }
+    let said = match answer.output {
+        Output::Stdout => writeln!(io::stdout(), "{}", answer.message),
+        Output::Stderr => writeln!(io::stderr(), "{}", answer.message),
+    };
+    drop(said);
     exit(answer.code)
 }
 
@@ -72,7 +75,7 @@ fn serve(mut config: Config) -> Result<(), Failure> {
     let wishes = config.process.clone();
     give_up_root(wishes.user.as_deref())?;
     // What can fail fails before the fork, so that who started us sees it.
-    let server = Server::open(config).map_err(|error| (SYSTEM, error.to_string()))?;
+    let server = Server::open(config).map_err(|error| (start_status(&error), error.to_string()))?;
     write_ports(&server)?;
     // A daemon leaves the folder that a relative path starts from.
     let pidfile = wishes.pidfile.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
@@ -100,6 +103,13 @@ fn serve(mut config: Config) -> Result<(), Failure> {
         log::warn!("Could not remove the pid file {}: {error}", path.display());
     }
     result
+}
+
+fn start_status(error: &StartError) -> i32 {
+    match error {
+        StartError::Store(OpenError::TooSmall) => USAGE,
+        StartError::Store(OpenError::Memory(_)) | StartError::Bind(_) | StartError::System(_) => SYSTEM,
+    }
 }
 
 fn wait(signals: &mut Signals, running: Running) -> Result<(), Failure> {
@@ -172,7 +182,7 @@ fn write_pidfile(path: &Path) {
     }
 }
 
-fn system(doing: &str) -> impl Fn(std::io::Error) -> Failure {
+fn system(doing: &str) -> impl Fn(io::Error) -> Failure {
     let doing = doing.to_owned();
     move |error| (SYSTEM, format!("{doing}: {error}"))
 }

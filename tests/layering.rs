@@ -26,7 +26,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("conn", &["base", "time", "telemetry", "protocol", "command"]),
     ("config", &["base", "protocol", "store", "net", "command", "conn", "auth"]),
     ("server", &["base", "time", "telemetry", "protocol", "store", "auth", "net", "command", "conn", "config"]),
-    ("main", &["protocol", "config", "server", "sys"]),
+    ("main", &["base", "protocol", "store", "config", "server"]),
     // `lib.rs` declares the modules and names none.
     ("lib", &[]),
 ];

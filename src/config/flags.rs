@@ -97,6 +97,7 @@ fn refusal(error: &clap::Error) -> Exit {
         (ErrorKind::UnknownArgument, Some(letter)) => format!("invalid option -- '{letter}'"),
         (ErrorKind::UnknownArgument, None) => format!("unrecognized option '{flag}'"),
         (ErrorKind::InvalidValue, _) => format!("option '{flag}' requires an argument"),
+        (ErrorKind::InvalidUtf8, _) => "a value is not UTF-8".to_owned(),
         _ => format!("option '{flag}' is not used so"),
     };
     Exit::error(WRONG_FLAG, format!("flagstone: {line}\nIllegal argument \"?\""))
