@@ -18,8 +18,7 @@ pub use loom::sync::{
 #[cfg(loom)]
 use loom::sync::{Mutex as Inner, MutexGuard as InnerGuard};
 #[cfg(not(loom))]
-#[expect(clippy::disallowed_types, reason = "this is its one home")]
-use std::sync::{Mutex as Inner, MutexGuard as InnerGuard};
+use std::sync::MutexGuard as InnerGuard;
 
 use std::ops::{Deref, DerefMut};
 
@@ -49,6 +48,11 @@ pub struct Mutex<T> {
     rank: Rank,
     inner: Inner<T>,
 }
+
+/// The lock below.
+#[cfg(not(loom))]
+#[expect(clippy::disallowed_types, reason = "this is its one home")]
+type Inner<T> = std::sync::Mutex<T>;
 
 impl<T> Mutex<T> {
     /// An unlocked lock.

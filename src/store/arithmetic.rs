@@ -65,7 +65,8 @@ impl Store {
         let digits = buffer.format(new).as_bytes();
         text[..digits.len()].copy_from_slice(digits);
         let value = &text[..digits.len().max(old_len)];
-        self.rewrite(stripe, local, key, found, value, spare, now)?;
+        let parts: [&[u8]; 1] = [value];
+        self.write(stripe, local, &self.rewritten(key, found, &parts, now), spare)?;
         let class = local.class(self.class_of(found.reference));
         match change {
             Arithmetic::Incr(_) => class.incr_hits.bump(),

@@ -180,14 +180,12 @@ impl<'a> Chunk<'a> {
     }
 
     #[inline]
-    #[expect(clippy::cast_ptr_alignment, reason = "chunks are aligned to 8 and the header's offsets to 2")]
     fn u16_at(self, offset: usize) -> &'a AtomicU16 {
         // SAFETY: as `u8_at`; chunks are aligned to 8 and callers' offsets are even.
         unsafe { AtomicU16::from_ptr(self.at(offset).cast()) }
     }
 
     #[inline]
-    #[expect(clippy::cast_ptr_alignment, reason = "chunks are aligned to 8 and the offsets to 4")]
     fn u32_at(self, offset: usize) -> &'a AtomicU32 {
         // SAFETY: as `u8_at`; chunks are aligned to 8 and callers' offsets are multiples of 4.
         unsafe { AtomicU32::from_ptr(self.at(offset).cast()) }
@@ -360,7 +358,7 @@ impl<'a> Chunk<'a> {
 
     /// The key of a live item.
     #[inline]
-    pub(super) fn key<'g, G: Guard>(self, _guard: &'g G) -> &'g [u8] {
+    pub(super) fn key<G: Guard>(self, _guard: &G) -> &[u8] {
         let len = usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Acquire));
         // SAFETY: a live item's key bytes do not change or move while the stripe's or the class's lock is
         // held (LAYOUT.md, "Who may look"): the guard's borrow ends before the lock is released.
@@ -369,7 +367,7 @@ impl<'a> Chunk<'a> {
 
     /// The value of a live item that is not large.
     #[inline]
-    pub(super) fn value<'g, G: StripeGuard>(self, _guard: &'g G) -> &'g [u8] {
+    pub(super) fn value<G: StripeGuard>(self, _guard: &G) -> &[u8] {
         let offset = self.key_at() + usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Relaxed));
         // SAFETY: only the stripe's holder writes a live value, through a mutable borrow of the same guard.
         unsafe { std::slice::from_raw_parts(self.at(offset), self.value_len()) }
@@ -544,7 +542,6 @@ impl<'a> Chunk<'a> {
         self.u32_at(PART_HEAD_AT).store(head.0, Ordering::Relaxed);
         #[expect(clippy::cast_possible_truncation, reason = "the halves")]
         self.u32_at(PART_HASH_AT).store(hash as u32, Ordering::Relaxed);
-        #[expect(clippy::cast_possible_truncation, reason = "the halves")]
         self.u32_at(PART_HASH_AT + 4).store((hash >> 32) as u32, Ordering::Relaxed);
         self.u8_at(KEY_LEN_AT).store(PART, Ordering::Release);
     }
@@ -559,7 +556,7 @@ impl<'a> Chunk<'a> {
 
     /// Value bytes of a large item's chunk: `len` of them from byte `from` of the chunk on. The pin is the
     /// witness: pinned bytes do not change.
-    pub(super) fn pinned_bytes<'p>(self, _pin: &'p Pinned, from: usize, len: usize) -> &'p [u8] {
+    pub(super) fn pinned_bytes(self, _pin: &Pinned, from: usize, len: usize) -> &[u8] {
         #[cfg(debug_assertions)]
         assert!(from + len <= self.bytes, "the value bytes lie in the chunk");
         // SAFETY: the range lies in the chunk and was filled before the commit; while the pin is held nobody
@@ -568,7 +565,7 @@ impl<'a> Chunk<'a> {
     }
 
     /// Room for value bytes of an arriving item: `len` bytes from byte `from` of the chunk on.
-    pub(super) fn incoming_room<'i>(self, _owner: &'i mut Incoming, from: usize, len: usize) -> &'i mut [u8] {
+    pub(super) fn incoming_room(self, _owner: &mut Incoming, from: usize, len: usize) -> &mut [u8] {
         #[cfg(debug_assertions)]
         assert!(from + len <= self.bytes, "the room lies in the chunk");
         // SAFETY: the range lies in the chunk, and until the commit the chunk belongs to the one `Incoming`,

@@ -244,7 +244,9 @@ impl Store {
         let missing = incoming.total - incoming.filled;
         let class = match last {
             None => self.pages.classes.extent(),
-            Some(_) => self.pages.classes.class_of(PART_HEADER_BYTES + missing).unwrap_or(self.pages.classes.extent()),
+            Some(_) => {
+                self.pages.classes.class_of(PART_HEADER_BYTES + missing).unwrap_or_else(|| self.pages.classes.extent())
+            }
         };
         let reference = self.take_chunk(local, class, now, Effort::NoPageMove)?;
         incoming.waits = 0;

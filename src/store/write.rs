@@ -17,8 +17,18 @@ pub(super) enum Halt {
     Cell,
 }
 
+/// A write that has passed its conditions.
+pub(super) struct Change<'c> {
+    pub(super) key: Key<'c>,
+    /// The item it takes the place of.
+    pub(super) found: Option<Found>,
+    pub(super) new: NewItem<'c>,
+    /// The value, in pieces.
+    pub(super) parts: &'c [&'c [u8]],
+}
+
 /// An item written under the lock.
-struct Written {
+pub(super) struct Written {
     reference: Ref,
     cas: u32,
     /// The stripe would be better off with another row.
@@ -70,8 +80,8 @@ impl Store {
             if let Err(refusal) = self.check(&stripe, local, request.mode, &found, now) {
                 break refusal;
             }
-            let written = self.write(&mut stripe, local, request.key, found.ok(), &new, &[value], &mut spare);
-            let halt = match written {
+            let change = Change { key: request.key, found: found.ok(), new, parts: &[value] };
+            let halt = match self.write(&mut stripe, local, &change, &mut spare) {
                 Ok(written) => {
                     let cas = if self.options.cas { stripe.wire_cas(written.cas) } else { 0 };
                     self.count_store(local, written.reference);
@@ -143,17 +153,15 @@ impl Store {
     }
 
     /// Writes an item where the key's item is, or into the spare chunk.
-    #[expect(clippy::too_many_arguments, reason = "the pieces of a write, all borrowed from one caller's frame")]
-    fn write(
+    pub(super) fn write(
         &self,
         stripe: &mut LockedStripe<'_>,
         local: &mut Local,
-        key: Key<'_>,
-        found: Option<Found>,
-        new: &NewItem<'_>,
-        parts: &[&[u8]],
+        change: &Change<'_>,
         spare: &mut Option<Ref>,
     ) -> Result<Written, Halt> {
+        let Change { key, found, new, parts } = change;
+        let found = *found;
         if let Some(found) = found
             && self.fits_in_place(self.pages.chunk(found.reference), found.reference, new)
         {
@@ -171,7 +179,7 @@ impl Store {
         };
         let chunk = self.pages.chunk(reference);
         chunk.fill(&item, parts);
-        let wants_row = self.link(stripe, local, key, found, reference, ghost_hit).map_err(|_| Halt::Cell)?;
+        let wants_row = self.link(stripe, local, *key, found, reference, ghost_hit).map_err(|_| Halt::Cell)?;
         *spare = None;
         Ok(Written { reference, cas: chunk.cas(), wants_row })
     }
@@ -282,7 +290,10 @@ impl Store {
                 continue;
             };
             spare = None;
-            break self.commit_joined(&mut stripe, local, request, found, &joined, value, target);
+            let old = self.pages.chunk(found.reference).value(&*stripe.state);
+            let parts = if request.mode == Mode::Append { [old, value] } else { [value, old] };
+            self.pages.chunk(target).fill(&joined, &parts);
+            break self.commit_joined(&mut stripe, local, request.key, found, target);
         };
         if let Some(unused) = spare {
             self.keep_chunk(local, unused);
@@ -303,47 +314,33 @@ impl Store {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the pieces of a write, all borrowed from one caller's frame")]
+    /// Puts a filled chunk in the old item's place.
     fn commit_joined(
         &self,
         stripe: &mut LockedStripe<'_>,
         local: &mut Local,
-        request: &StoreRequest<'_>,
+        key: Key<'_>,
         found: Found,
-        joined: &NewItem<'_>,
-        value: &[u8],
         target: Ref,
     ) -> StoreOutcome {
-        let old = self.pages.chunk(found.reference).value(&*stripe.state);
-        let parts = if request.mode == Mode::Append { [old, value] } else { [value, old] };
-        self.pages.chunk(target).fill(joined, &parts);
-        let linked = self.link(stripe, local, request.key, Some(found), target, false);
+        let linked = self.link(stripe, local, key, Some(found), target, false);
         linked.expect("replacing needs no cell");
         self.count_store(local, target);
         let cas = self.pages.chunk(target).cas();
         StoreOutcome::Stored { cas: if self.options.cas { stripe.wire_cas(cas) } else { 0 } }
     }
 
-    /// Rewrites a small item's value, keeping flags and expiry: in place or in the spare chunk.
-    pub(super) fn rewrite(
-        &self,
-        stripe: &mut LockedStripe<'_>,
-        local: &mut Local,
-        key: Key<'_>,
-        found: Found,
-        value: &[u8],
-        spare: &mut Option<Ref>,
-        now: Seconds,
-    ) -> Result<(), Halt> {
+    /// The write that gives a small item another value and keeps its flags and expiry.
+    pub(super) fn rewritten<'c>(&self, key: Key<'c>, found: Found, parts: &'c [&'c [u8]], now: Seconds) -> Change<'c> {
         let chunk = self.pages.chunk(found.reference);
         let new = NewItem {
             key: key.bytes,
-            value_len: value.len(),
+            value_len: parts.iter().map(|part| part.len()).sum(),
             client_flags: chunk.client_flags(),
             expiry: chunk.expiry(),
             access: now,
             main: false,
         };
-        self.write(stripe, local, key, Some(found), &new, &[value], spare).map(|_| ())
+        Change { key, found: Some(found), new, parts }
     }
 }

@@ -11,8 +11,6 @@ use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use crate::sync::{AtomicU32, AtomicU64};
-
 /// Smallest unit in which the system opens and takes back memory on the platforms we run on, in bytes.
 pub const OS_PAGE_BYTES: usize = 4096;
 
@@ -117,11 +115,6 @@ impl fmt::Debug for Reservation {
 /// All-zero bytes are a value of the type, and all its bytes lie in atomics.
 pub unsafe trait ZeroedAtomics: Default {}
 
-// SAFETY: an atomic integer; zero is a value.
-unsafe impl ZeroedAtomics for AtomicU32 {}
-// SAFETY: an atomic integer; zero is a value.
-unsafe impl ZeroedAtomics for AtomicU64 {}
-
 /// A slice of atomics in a reservation. An element may be touched once its place is opened.
 #[cfg(not(loom))]
 pub struct Table<T: ZeroedAtomics> {
@@ -195,25 +188,34 @@ impl<T: ZeroedAtomics> fmt::Debug for Table<T> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{OS_PAGE_BYTES, Reservation, Table};
-    use crate::sync::{AtomicU64, Ordering};
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::{OS_PAGE_BYTES, Reservation, Table, ZeroedAtomics};
+
+    /// A word of a test's own table.
+    #[derive(Default)]
+    #[repr(transparent)]
+    struct Word(AtomicU64);
+
+    // SAFETY: an atomic integer; zero is a value.
+    unsafe impl ZeroedAtomics for Word {}
 
     #[test]
     fn opened_memory_is_zero_and_released_memory_is_zero_again() {
         let memory = Arc::new(Reservation::new(1 << 20).expect("a megabyte of addresses"));
         memory.open(8 * OS_PAGE_BYTES, OS_PAGE_BYTES).expect("one page");
-        let table: Table<AtomicU64> = Table::new(&memory, 8 * OS_PAGE_BYTES, 512);
-        assert_eq!(table[511].load(Ordering::Relaxed), 0);
-        table[511].store(7, Ordering::Relaxed);
+        let table: Table<Word> = Table::new(&memory, 8 * OS_PAGE_BYTES, 512);
+        assert_eq!(table[511].0.load(Ordering::Relaxed), 0);
+        table[511].0.store(7, Ordering::Relaxed);
         memory.release(8 * OS_PAGE_BYTES, OS_PAGE_BYTES);
-        assert_eq!(table[511].load(Ordering::Relaxed), 0);
+        assert_eq!(table[511].0.load(Ordering::Relaxed), 0);
     }
 
     #[test]
     #[should_panic(expected = "lies in the reservation")]
     fn a_table_past_the_end_is_refused() {
         let memory = Arc::new(Reservation::new(OS_PAGE_BYTES).expect("one page of addresses"));
-        let _: Table<AtomicU64> = Table::new(&memory, 0, 513);
+        let _: Table<Word> = Table::new(&memory, 0, 513);
     }
 }

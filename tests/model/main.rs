@@ -2,6 +2,8 @@
 //!
 //! `FLAGSTONE_TEST_SEED` replays one seed; a failure prints its seed and step.
 
+#![expect(clippy::panic, reason = "a test ends by panicking")]
+
 mod random;
 mod reference;
 mod run;

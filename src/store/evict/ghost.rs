@@ -116,7 +116,6 @@ impl Ghost {
             return None;
         }
         let mask = buckets.next_power_of_two() - 1;
-        #[expect(clippy::cast_possible_truncation, reason = "only low bits are used")]
         let mut bucket = (hash >> 4) as usize & mask;
         if bucket >= buckets {
             bucket &= mask >> 1;

@@ -252,7 +252,7 @@ impl ClassState {
 
     /// The chunk under the hand; the hand then stands on the next one, in page order, round and round.
     fn advance_hand(&mut self, pages: &Pages) -> Option<Ref> {
-        let page = self.queues.hand.or(self.first_page())?;
+        let page = self.queues.hand.or_else(|| self.first_page())?;
         let entry = pages.entry(page);
         let chunk = self.queues.hand_chunk;
         self.queues.passed += 1;

@@ -2,13 +2,12 @@
 
 #![expect(unsafe_code, reason = "pointers from references by arithmetic on the arena's base")]
 
-use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::classes::{ClassId, ClassTable};
 use crate::store::arena::{Arena, Geometry};
 use crate::store::item::{Chunk, Ref};
-use crate::sync::{AtomicU32, Ordering, fence};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::sys::memory::{Reservation, Table, ZeroedAtomics};
 use crate::time::Seconds;
 
@@ -65,6 +64,10 @@ pub(crate) struct PageEntry {
 
 const _: () = assert!(size_of::<PageEntry>() == 40, "LAYOUT.md says 40 bytes a page");
 
+// SAFETY: an atomic integer; zero is a value.
+unsafe impl ZeroedAtomics for AtomicU32 {}
+// SAFETY: an atomic integer; zero is a value.
+unsafe impl ZeroedAtomics for AtomicU64 {}
 // SAFETY: all fields are 32-bit atomics; all-zero is a free page.
 unsafe impl ZeroedAtomics for PageEntry {}
 // SAFETY: all fields are 32-bit atomics; all-zero is a stripe without items.
@@ -218,7 +221,7 @@ impl Pages {
         let bytes = super::classes::CHUNK_BYTES_MIN;
         // SAFETY: references are made by `reference` from pages of the table, whose memory lies in the
         // reservation and was opened before the page got its class.
-        let start = unsafe { NonNull::new_unchecked(self.memory.base().as_ptr().add(offset)) };
+        let start = unsafe { self.memory.base().add(offset) };
         // SAFETY: as above; granules are multiples of 8, and no chunk is smaller than 16 bytes.
         unsafe { Chunk::new(start, bytes) }
     }
