@@ -31,8 +31,8 @@ pub enum Rank {
     Mover,
     /// A slab class: its pages, free chunks, ring and hand.
     Class,
-    /// The opening of index rows.
-    Rows,
+    /// The index's rows and the rings' blocks: who opens more of them.
+    Tables,
     /// The page pool and the budget of `-m`.
     Pool,
     /// A stripe of the index: taken with no other lock of the store held, and nothing is locked under it.

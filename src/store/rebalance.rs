@@ -25,9 +25,9 @@ const PASSES_MAX: u32 = 200;
 /// A hand must turn so much faster than another for a page to move between them.
 const RATE_RATIO: f64 = 1.5;
 /// How much of a class's turn rate is renewed by each look.
-const RATE_WEIGHT: f64 = 0.3;
-/// Chunks passed by all hands between two looks, as a share of all chunks.
-const LOOK_SHARE: u64 = 32;
+const RATE_WEIGHT: f64 = 1.0 / 64.0;
+/// Chunks examined in all classes between two looks, as a share of all chunks.
+const LOOK_SHARE: u64 = 256;
 /// Steps of the mover that a thread in need makes itself.
 const DRIVEN_STEPS_MAX: usize = 4096;
 /// Longest chain that is moved; a longer item is evicted.
@@ -41,7 +41,6 @@ pub(super) struct Mover {
     rates: Vec<Rate>,
     /// Sum of all hands' steps at the last look.
     passed: u64,
-    ghost_checked: Option<Seconds>,
 }
 
 /// A page being emptied.
@@ -63,15 +62,29 @@ struct Rate {
     turns: f64,
 }
 
+/// What the mover sees of a class.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    class: ClassId,
+    /// Chunks examined for eviction, ever.
+    passed: u64,
+    chunks: u64,
+    pages: f64,
+    /// It has free chunks: it needs no page.
+    has_room: bool,
+}
+
+impl Rate {
+    fn renew(&mut self, look: &Look) {
+        let turns = ratio(look.passed - self.passed, look.chunks.max(1));
+        self.passed = look.passed;
+        self.turns += (turns - self.turns) * RATE_WEIGHT;
+    }
+}
+
 impl Mover {
     pub(super) fn new(classes: usize) -> Self {
-        Self {
-            drain: None,
-            sweep: Sweep::default(),
-            rates: vec![Rate::default(); classes],
-            passed: 0,
-            ghost_checked: None,
-        }
+        Self { drain: None, sweep: Sweep::default(), rates: vec![Rate::default(); classes], passed: 0 }
     }
 
     /// The page that is being emptied, for the audit.
@@ -90,7 +103,7 @@ impl Store {
         let mut mover = self.mover.lock();
         let moving = self.move_step(&mut mover, local, now);
         let sweeping = self.sweep_step(&mut mover.sweep, local, now);
-        let growing = self.ghost_step(&mut mover, now);
+        let growing = self.ghost_step();
         drop(mover);
         if moving || sweeping || growing {
             return Progress::More;
@@ -100,19 +113,14 @@ impl Store {
     }
 
     /// Lets the ghost's size follow the number of items: what the rings leave of 2.3 bytes an item.
-    fn ghost_step(&self, mover: &mut Mover, now: Seconds) -> bool {
+    fn ghost_step(&self) -> bool {
         let totals = self.totals();
-        if totals.evictions == 0 || mover.ghost_checked == Some(now) {
+        if totals.evictions == 0 {
             return false;
         }
         let items = usize::try_from(totals.curr_items).unwrap_or(0);
-        let rings: usize = self.classes.iter().map(|class| class.lock().queues.bytes()).sum();
-        let bytes = (items * 23 / 10).saturating_sub(rings).min(items * 18 / 10);
-        let done = self.ghost.adjust(&self.arena, &self.pool, bytes / 2, GHOST_STEPS);
-        if done {
-            mover.ghost_checked = Some(now);
-        }
-        !done
+        let bytes = (items * 23 / 10).saturating_sub(self.blocks.bytes()).min(items * 18 / 10);
+        self.ghost.adjust(&self.arena, &self.pool, bytes / 2, GHOST_STEPS)
     }
 
     /// Remembers that a class found nothing, and calls the page mover.
@@ -158,65 +166,50 @@ impl Store {
 
     /// Compares how fast hands turn and begins a move from the slowest to the fastest.
     fn balance(&self, mover: &mut Mover, local: &mut Local) -> bool {
-        let looks: Vec<(u64, u64, u32)> = self
-            .classes
-            .iter()
-            .map(|class| {
-                let state = class.lock();
-                let chunks = u64::from(state.pages)
-                    * u64::try_from(self.pages.chunks_per_page(class.id)).expect("64 bits hold a usize");
-                (state.queues.passed, chunks, state.pages)
-            })
-            .collect();
-        let passed: u64 = looks.iter().map(|look| look.0).sum();
-        let chunks: u64 = looks.iter().map(|look| look.1).sum();
+        let looks: Vec<Look> = self.pages.classes.all().map(|class| self.look(class)).collect();
+        let passed: u64 = looks.iter().map(|look| look.passed).sum();
+        let chunks: u64 = looks.iter().map(|look| look.chunks).sum();
         if passed - mover.passed < (chunks / LOOK_SHARE).max(1) {
             return false;
         }
         mover.passed = passed;
-        for (rate, &(passed, chunks, _)) in mover.rates.iter_mut().zip(&looks) {
-            let turns = ratio(passed - rate.passed, chunks.max(1));
-            rate.passed = passed;
-            rate.turns += (turns - rate.turns) * RATE_WEIGHT;
+        for (rate, look) in mover.rates.iter_mut().zip(&looks) {
+            rate.renew(look);
         }
-        let fastest = self
-            .pages
-            .classes
-            .all()
-            .filter(|class| looks[class.index()].2 > 0)
-            .max_by(|a, b| mover.rates[a.index()].turns.total_cmp(&mover.rates[b.index()].turns));
-        let Some(fastest) = fastest else { return false };
-        let slowest = self
-            .pages
-            .classes
-            .all()
-            .filter(|class| looks[class.index()].2 > 1 && *class != fastest)
-            .min_by(|a, b| mover.rates[a.index()].turns.total_cmp(&mover.rates[b.index()].turns));
-        let Some(slowest) = slowest else { return false };
-        if mover.rates[fastest.index()].turns < mover.rates[slowest.index()].turns * RATE_RATIO {
-            return false;
+        let turns = |look: &&Look| mover.rates[look.class.index()].turns;
+        let by_turns = |a: &&Look, b: &&Look| turns(a).total_cmp(&turns(b));
+        let fastest = looks.iter().filter(|look| look.chunks > 0 && !look.has_room).max_by(by_turns);
+        let slowest = looks.iter().filter(|look| look.pages > 1.0).min_by(by_turns);
+        let (Some(fastest), Some(slowest)) = (fastest, slowest) else { return false };
+        // Classes of few pages: after the move the one must not be slower than the other was before.
+        let after = |look: &Look, change: f64| turns(&look) * look.pages / (look.pages + change);
+        let is_worth_it = turns(&fastest) > turns(&slowest) * RATE_RATIO && after(fastest, 1.0) > after(slowest, -1.0);
+        is_worth_it && self.begin_drain_of(mover, slowest.class, Some(fastest.class), local)
+    }
+
+    fn look(&self, class: ClassId) -> Look {
+        let state = self.classes[class.index()].lock();
+        let per_page = u32::try_from(self.pages.chunks_per_page(class)).expect("pages hold fewer than 2^32 chunks");
+        Look {
+            class,
+            passed: state.queues.passed,
+            chunks: u64::from(state.pages) * u64::from(per_page),
+            pages: f64::from(state.pages),
+            has_room: state.free_chunks > per_page / 4,
         }
-        self.begin_drain_of(mover, slowest, Some(fastest), local)
     }
 
     /// Begins to empty a page for a class or the pool: of the class whose hand turns slowest.
     fn begin_drain(&self, mover: &mut Mover, to: Option<ClassId>, local: &mut Local) -> bool {
-        let mut donors: Vec<(f64, ClassId)> = self
-            .pages
-            .classes
-            .all()
-            .filter(|class| Some(*class) != to)
-            .filter(|class| self.classes[class.index()].lock().pages > 0)
-            .map(|class| (mover.rates[class.index()].turns, class))
-            .collect();
-        donors.sort_by(|a, b| a.0.total_cmp(&b.0).then(self.pages_in(b.1).cmp(&self.pages_in(a.1))));
-        // A class's last page is the last resort.
-        donors.sort_by_key(|donor| self.pages_in(donor.1) <= 1);
-        donors.into_iter().any(|(_, donor)| self.begin_drain_of(mover, donor, to, local))
-    }
-
-    fn pages_in(&self, class: ClassId) -> u32 {
-        self.classes[class.index()].lock().pages
+        let mut donors: Vec<Look> = self.pages.classes.all().map(|class| self.look(class)).collect();
+        donors.retain(|donor| donor.chunks > 0 && Some(donor.class) != to);
+        let turns = |donor: &Look| mover.rates[donor.class.index()].turns;
+        // A class's last page is the last resort; among equals the one with the most pages gives.
+        donors.sort_by(|a, b| {
+            let last_resort = (a.pages <= 1.0).cmp(&(b.pages <= 1.0));
+            last_resort.then(turns(a).total_cmp(&turns(b))).then(b.pages.total_cmp(&a.pages))
+        });
+        donors.into_iter().any(|donor| self.begin_drain_of(mover, donor.class, to, local))
     }
 
     fn begin_drain_of(&self, mover: &mut Mover, class: ClassId, to: Option<ClassId>, local: &mut Local) -> bool {
