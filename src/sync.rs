@@ -22,6 +22,11 @@ use std::sync::MutexGuard as InnerGuard;
 
 use std::ops::{Deref, DerefMut};
 
+#[cfg(loom)]
+pub use loom::thread::yield_now;
+#[cfg(not(loom))]
+pub use std::thread::yield_now;
+
 /// The lock order: a lock is taken only while all held ones are of lower rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {

@@ -82,7 +82,7 @@ impl Store {
 fn number_in(value: &[u8]) -> Option<u64> {
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
     let start = value.iter().position(|byte| !is_space(byte))?;
-    let unsigned = value[start..].strip_prefix(b"+").unwrap_or(&value[start..]);
+    let unsigned = value[start..].strip_prefix(b"+").unwrap_or_else(|| &value[start..]);
     let digits = unsigned.iter().position(is_space).map_or(unsigned, |end| &unsigned[..end]);
     parse_u64(digits)
 }

@@ -6,14 +6,14 @@
 //! All background work of the store is one step function, called by one thread that sleeps while nothing is due.
 
 use super::Store;
-use super::evict::Victim;
+use super::evict::{Reason, Victim};
 use super::expire::Sweep;
 use super::item::{PART, Ref, state};
 use super::outcome::Progress;
 use super::reserve::{Effort, Local};
 use super::slab::classes::ClassId;
 use super::slab::page::PageId;
-use crate::sync::Ordering;
+use crate::sync::{Ordering, yield_now};
 use crate::time::{Now, Seconds};
 
 /// Chunks of a draining page looked at in one step.
@@ -29,7 +29,7 @@ const RATE_WEIGHT: f64 = 1.0 / 64.0;
 /// Chunks examined in all classes between two looks, as a share of all chunks.
 const LOOK_SHARE: u64 = 256;
 /// Steps of the mover that a thread in need makes itself.
-const DRIVEN_STEPS_MAX: usize = 4096;
+const DRIVEN_STEPS_MAX: usize = 16 * 1024;
 /// Longest chain that is moved; a longer item is evicted.
 const MOVED_PARTS_MAX: usize = 64;
 
@@ -52,6 +52,19 @@ struct Drain {
     passes: u32,
     /// The class that gets the page; `None`: the pool.
     to: Option<ClassId>,
+}
+
+/// What a step did for the draining page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Drained {
+    /// There is more of it.
+    Partly,
+    /// All of it was looked at, and something is still out.
+    Stuck,
+    /// It is its new class's now.
+    Empty,
+    /// It stays where it was.
+    GivenUp,
 }
 
 /// How fast a class's hand turns.
@@ -129,7 +142,7 @@ impl Store {
         self.nudge();
     }
 
-    /// Empties a page for a class right now, in steps, by the calling thread; false when no class can give one.
+    /// Empties a page for a class right now, in steps, by the calling thread; false when no class could give one.
     #[cold]
     pub(super) fn move_page_to(&self, local: &mut Local, class: ClassId, now: Seconds) -> bool {
         let mut mover = self.mover.lock();
@@ -140,9 +153,11 @@ impl Store {
                 }
                 continue;
             };
-            self.drain_step(&mut mover, local, now);
-            if mover.drain.is_none() && drain.to.is_none_or(|to| to == class) {
-                return true;
+            match self.drain_step(&mut mover, local, now) {
+                Drained::Empty if drain.to.is_none_or(|to| to == class) => return true,
+                // What is still out is in other threads' hands: they need a moment to give it back.
+                Drained::Stuck => yield_now(),
+                Drained::Empty | Drained::Partly | Drained::GivenUp => {}
             }
         }
         false
@@ -227,8 +242,8 @@ impl Store {
     }
 
     /// Empties some chunks of the draining page; ends the drain when the page is empty or stays stuck.
-    fn drain_step(&self, mover: &mut Mover, local: &mut Local, now: Seconds) {
-        let Some(mut drain) = mover.drain else { return };
+    fn drain_step(&self, mover: &mut Mover, local: &mut Local, now: Seconds) -> Drained {
+        let Some(mut drain) = mover.drain else { return Drained::GivenUp };
         let end = self.pages.entry(drain.page).formatted.load(Ordering::Acquire);
         let until = end.min(drain.chunk + CHUNKS_A_STEP);
         for number in drain.chunk..until {
@@ -237,12 +252,12 @@ impl Store {
         drain.chunk = until;
         mover.drain = Some(drain);
         if until < end {
-            return;
+            return Drained::Partly;
         }
         self.surrender(local);
         if self.finish_drain(local, drain) {
             mover.drain = None;
-            return;
+            return Drained::Empty;
         }
         (drain.chunk, drain.passes) = (0, drain.passes + 1);
         mover.drain = Some(drain);
@@ -253,7 +268,9 @@ impl Store {
         if drain.passes > PASSES_MAX {
             self.classes[drain.class.index()].lock().abandon_drain(&self.pages, drain.class, drain.page);
             mover.drain = None;
+            return Drained::GivenUp;
         }
+        Drained::Stuck
     }
 
     fn finish_drain(&self, local: &Local, drain: Drain) -> bool {
@@ -294,23 +311,9 @@ impl Store {
             };
         if is_moved {
             local.counters.page_move_rescues.bump();
-        } else if self.evict_for_move(local, Victim { reference: head, hash, dead: false, from_small: false }, now) {
+        } else if self.evict(local, Victim { reference: head, hash, reason: Reason::Forced }, now) {
             local.counters.page_move_evictions.bump();
         }
-    }
-
-    /// Evicts an item whatever its frequency; one that is being read is left to its readers.
-    fn evict_for_move(&self, local: &mut Local, victim: Victim, now: Seconds) -> bool {
-        let mut stripe = self.index.lock(victim.hash);
-        let Some(slot) = stripe.find_reference(victim.hash, victim.reference) else { return false };
-        let chunk = self.pages.chunk(victim.reference);
-        match self.why_dead(&stripe, chunk, now) {
-            Some(_) => self.count_reclaimed(local, chunk),
-            None => self.count_evicted(local, victim.reference, chunk, now),
-        }
-        stripe.remove(victim.hash, slot);
-        self.let_go(local, victim.reference);
-        true
     }
 
     /// Copies a small item to another chunk of its class; false when there is none or it changed meanwhile.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crossbeam::utils::CachePadded;
 
-use super::evict::{Means, Pick, Surroundings, Victim};
+use super::evict::{Means, Pick, Reason, Surroundings, Victim};
 use super::item::{Chunk, Ref, state};
 use super::report::ClassCounters;
 use super::slab::ClassState;
@@ -221,7 +221,12 @@ impl Store {
         let Some(slot) = stripe.find_reference(victim.hash, victim.reference) else { return false };
         let chunk = self.pages.chunk(victim.reference);
         let dead = self.why_dead(&stripe, chunk, now);
-        if dead.is_none() && (victim.dead || chunk.state() & state::FREQUENCY != 0) {
+        let is_spared = match victim.reason {
+            Reason::Dead => true,
+            Reason::Small | Reason::Main => chunk.state() & state::FREQUENCY != 0,
+            Reason::Forced => false,
+        };
+        if dead.is_none() && is_spared {
             return false;
         }
         stripe.remove(victim.hash, slot);
@@ -231,7 +236,7 @@ impl Store {
         }
         self.let_go(local, victim.reference);
         drop(stripe);
-        if victim.from_small && dead.is_none() {
+        if victim.reason == Reason::Small && dead.is_none() {
             self.ghost.insert(victim.hash);
         }
         true

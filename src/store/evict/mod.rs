@@ -47,6 +47,11 @@ pub(crate) struct ClassQueues {
     hand_chunk: u32,
     /// Chunks the hand has passed since it last met an item of the main queue.
     barren: u32,
+    /// Items of the main queue that the hand met in its last whole turn and in this one.
+    main_last_turn: Option<u32>,
+    main_this_turn: u32,
+    /// The least used item spared in the present pick.
+    coldest: Option<(u8, Ref)>,
     /// Items examined for eviction, ever, in both queues: the page mover compares how fast hands turn.
     pub(crate) passed: u64,
     /// The small queue's share of the class in 1/1024.
@@ -65,6 +70,9 @@ impl Default for ClassQueues {
             hand: None,
             hand_chunk: 0,
             barren: 0,
+            main_last_turn: None,
+            main_this_turn: 0,
+            coldest: None,
             passed: 0,
             share: SHARE_START,
             promoted: 0,
@@ -79,10 +87,20 @@ impl Default for ClassQueues {
 pub(crate) struct Victim {
     pub(crate) reference: Ref,
     pub(crate) hash: u64,
-    /// Picked because its time was over.
-    pub(crate) dead: bool,
-    /// Picked from the small queue: the ghost will remember it.
-    pub(crate) from_small: bool,
+    pub(crate) reason: Reason,
+}
+
+/// Why an item was picked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// Its time is over.
+    Dead,
+    /// It left the small queue without a hit: the ghost will remember it.
+    Small,
+    /// The hand found it unused.
+    Main,
+    /// Whatever its use: nothing colder was near, or its page is wanted.
+    Forced,
 }
 
 /// How a pick ended.
@@ -157,7 +175,7 @@ impl ClassState {
         if !chunk.is_item() || chunk.state() & (state::MAIN | state::IN_RING) != 0 {
             return;
         }
-        if self.small_is_over(self.chunks_in(pages, class), SHARE_START) {
+        if self.small_is_over(self.chunks_in(pages, class)) {
             self.promote_oldest(means, class);
         }
         if self.queues.ring.push(means.blocks, means.arena, means.pool, reference) {
@@ -174,13 +192,14 @@ impl ClassState {
         victims: &mut Vec<Victim>,
     ) -> Pick {
         let chunks = self.chunks_in(around.pages, class);
+        self.queues.coldest = None;
         for _ in 0..EXAMINED_MAX {
             if victims.len() >= wanted {
                 break;
             }
             // A step more than chunks per page: the hand rests once at every page's end.
             let main_is_empty = self.queues.barren >= chunks + self.pages;
-            if self.queues.ring.len() > 0 && (main_is_empty || self.small_is_over(chunks, self.queues.share)) {
+            if self.queues.ring.len() > 0 && (main_is_empty || self.small_is_over(chunks)) {
                 self.examine_small(around, class, victims);
             } else if main_is_empty {
                 self.queues.barren = 0;
@@ -192,6 +211,13 @@ impl ClassState {
             }
         }
         self.adapt();
+        // Everything met was used lately: the coldest of it goes, so that a set never waits for a whole turn.
+        if victims.is_empty()
+            && let Some((_, reference)) = self.queues.coldest
+        {
+            let hash = around.index.hash(around.pages.chunk(reference).key(self));
+            victims.push(Victim { reference, hash, reason: Reason::Forced });
+        }
         Pick::Progress
     }
 
@@ -200,10 +226,12 @@ impl ClassState {
         self.pages * u32::try_from(pages.chunks_per_page(class)).expect("pages hold fewer than 2^32 chunks")
     }
 
-    fn small_is_over(&self, chunks: u32, share: u32) -> bool {
-        self.queues.ring.len() > SMALL_ITEMS_MIN
-            && self.queues.ring.len() * 1024
-                > usize::try_from(chunks).expect("32 bits fit") * usize::try_from(share).expect("32 bits fit")
+    /// Whether the small queue has more than its share of the class's items. How many there are is known from
+    /// the hand's last turn: chunks of large items' parts are none.
+    fn small_is_over(&self, chunks: u32) -> bool {
+        let small = u64::try_from(self.queues.ring.len()).expect("64 bits hold a usize");
+        let items = self.queues.main_last_turn.map_or_else(|| u64::from(chunks), |main| u64::from(main) + small);
+        self.queues.ring.len() > SMALL_ITEMS_MIN && small * 1024 > items * u64::from(self.queues.share)
     }
 
     /// Takes the oldest valid entry out of the ring.
@@ -236,7 +264,7 @@ impl ClassState {
         }
         self.queues.dropped += 1;
         let hash = around.index.hash(chunk.key(self));
-        victims.push(Victim { reference, hash, dead, from_small: true });
+        victims.push(Victim { reference, hash, reason: if dead { Reason::Dead } else { Reason::Small } });
     }
 
     /// Moves the hand over one chunk; true when it met an item of the main queue.
@@ -251,13 +279,22 @@ impl ClassState {
         if !dead && bits & state::MAIN == 0 && bits & state::IN_RING != 0 {
             return false;
         }
+        self.queues.main_this_turn += 1;
         if !dead && (bits & state::FREQUENCY != 0 || bits & state::MAIN == 0 || is_pinned(chunk)) {
-            chunk.update_state(|bits| cooled(bits) | state::MAIN);
+            self.spare(reference, chunk);
             return true;
         }
         let hash = around.index.hash(chunk.key(self));
-        victims.push(Victim { reference, hash, dead, from_small: false });
+        victims.push(Victim { reference, hash, reason: if dead { Reason::Dead } else { Reason::Main } });
         true
+    }
+
+    /// Lets an item of the main queue live for another turn, a little cooler.
+    fn spare(&mut self, reference: Ref, chunk: Chunk<'_>) {
+        let frequency = chunk.update_state(|bits| cooled(bits) | state::MAIN) & state::FREQUENCY;
+        if !is_pinned(chunk) && self.queues.coldest.is_none_or(|(coldest, _)| frequency < coldest) {
+            self.queues.coldest = Some((frequency, reference));
+        }
     }
 
     /// The chunk under the hand; the hand then stands on the next one, in page order, round and round.
@@ -269,6 +306,9 @@ impl ClassState {
         if chunk >= entry.formatted.load(Ordering::Relaxed) {
             self.queues.hand = self.page_after(pages, page);
             self.queues.hand_chunk = 0;
+            if self.queues.hand == self.first_page() {
+                self.queues.main_last_turn = Some(std::mem::take(&mut self.queues.main_this_turn));
+            }
             return None;
         }
         self.queues.hand = Some(page);
