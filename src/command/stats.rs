@@ -115,7 +115,7 @@ fn general(shared: &Shared, now_seconds: u32, report: &mut Report<'_>) {
     general_page_moves(&sums.store, report);
     general_threads(report);
     general_items(&sums, report);
-    general_ours(&sums.store, report);
+    general_ours(&sums, report);
 }
 
 fn general_process(shared: &Shared, now_seconds: u32, report: &mut Report<'_>) {
@@ -257,8 +257,10 @@ fn general_items(sums: &Sums, report: &mut Report<'_>) {
 }
 
 /// What memcached has no name for.
-fn general_ours(store: &StoreTotals, report: &mut Report<'_>) {
+fn general_ours(sums: &Sums, report: &mut Report<'_>) {
+    let store = &sums.store;
     report.numbers(&[
+        ("slow_reader_kicks", sums.commands.slow_reader_kicks),
         ("evicted_nonzero", store.evicted_nonzero),
         ("outofmemory", store.outofmemory),
         ("ghost_hits", store.ghost_hits),

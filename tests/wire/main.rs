@@ -10,7 +10,8 @@
 //! | `framing::a_binary_first_byte_closes_that_connection_alone` | all | it speaks the binary protocol |
 //! | `retrieval::a_first_key_too_long_is_a_bad_format` | 1.6.45 | it adds an empty line to the error |
 //! | `retrieval::a_key_too_long_ends_the_reply_after_the_values_before_it` | all | it drops the values before the error |
-//! | `commandline::what_is_not_there_yet_is_refused_by_name` | all | it has those options |
+//! | `commandline::what_is_not_there_yet_is_refused_by_name`, `commandline::help_promises_nothing_that_does_not_work` | all | it has those options |
+//! | `backpressure::readers_too_slow_for_values_that_are_gone_are_closed` | all | it keeps what they ask for until they take it |
 //! | `commandline::root_is_warned_and_served_without_a_user` | all | it insists on -u, which the harness gives it |
 //!
 //! Debian's 1.6.18 fails these besides; 1.6.45 passes them:

@@ -249,7 +249,10 @@ fn items_shows_the_classes_in_use() {
         evicted_unfetched crawler_reclaimed crawler_items_checked lrutail_reflocked";
     for name in names.split_whitespace() {
         let end = format!(":{name}");
-        assert!(lines.iter().filter(|(line, _)| line.ends_with(&end)).count() == classes, "{name} is not in each class");
+        assert!(
+            lines.iter().filter(|(line, _)| line.ends_with(&end)).count() == classes,
+            "{name} is not in each class"
+        );
     }
 }
 
