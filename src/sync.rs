@@ -17,11 +17,14 @@ pub use loom::sync::{
 
 #[cfg(loom)]
 use loom::sync::{Mutex as Inner, MutexGuard as InnerGuard};
-#[cfg(not(loom))]
-#[expect(clippy::disallowed_types, reason = "this is its one home")]
-use std::sync::{Mutex as Inner, MutexGuard as InnerGuard};
 
 use std::ops::{Deref, DerefMut};
+
+#[cfg(not(loom))]
+#[expect(clippy::disallowed_types, reason = "this is its one home")]
+type Inner<T> = std::sync::Mutex<T>;
+#[cfg(not(loom))]
+type InnerGuard<'a, T> = std::sync::MutexGuard<'a, T>;
 
 /// The lock order: a lock is taken only while all held ones are of lower rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

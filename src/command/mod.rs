@@ -14,8 +14,8 @@ pub use fetch::Fetched;
 pub use shared::{ConnectionGauges, Options, Shared, SharedOptions};
 pub use store::Arriving;
 
-// What a fetch lends goes on to the output as it is.
-pub use crate::store::{ItemView, Pinned, Value};
+// What a fetch lends goes on to the output as it is, and an arriving value's room is filled from the input.
+pub use crate::store::{ItemView, Pinned, Room, Value};
 
 use crossbeam::utils::CachePadded;
 

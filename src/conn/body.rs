@@ -1,9 +1,8 @@
 //! [`Body`]: a large value arriving straight into its item.
 
 use super::BLOCK_END;
-use crate::command::{Arriving, Commands};
+use crate::command::{Arriving, Commands, Room};
 use crate::protocol::Reply;
-use crate::store::Room;
 
 /// A value on its way, and whether anybody wants to know what becomes of it.
 #[derive(Debug)]
