@@ -224,7 +224,8 @@ impl Store {
         let is_spared = match victim.reason {
             Reason::Dead => true,
             Reason::Small | Reason::Main => chunk.state() & state::FREQUENCY != 0,
-            Reason::Forced => false,
+            // One that is being read gives no memory back: its page is left to its readers.
+            Reason::Forced => chunk.is_large() && chunk.pins() > 1,
         };
         if dead.is_none() && is_spared {
             return false;
