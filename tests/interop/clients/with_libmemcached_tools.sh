@@ -49,7 +49,6 @@ try "memcstat settings" shows '1' memcstat --servers="$server" --args=settings
 try "memcslap set" runs memcslap --servers="$server" --test=set --concurrency=4 --execute-number=2000 --flush
 try "memcslap get" runs memcslap --servers="$server" --test=get --concurrency=4 --execute-number=2000 --initial-load=2000
 try "memcslap mget" runs memcslap --servers="$server" --test=mget --concurrency=2 --execute-number=500 --initial-load=500
-try "memcdump" runs memcdump --servers="$server"
 if command -v memcaslap > /dev/null; then
     try "memcaslap" runs memcaslap --servers="$server" --threads=2 --concurrency=8 --time=3s --verify=1.0
 fi
