@@ -121,6 +121,21 @@ impl Store {
         local.held_bytes += self.pages.classes.chunk_bytes(class);
     }
 
+    /// Takes a chunk of the class in place of a spare one that turned out not to fit; false when there is none.
+    pub(super) fn exchange_spare(
+        &self,
+        local: &mut Local,
+        spare: &mut Option<Ref>,
+        class: ClassId,
+        now: Seconds,
+    ) -> bool {
+        if let Some(unfit) = spare.take() {
+            self.keep_chunk(local, unfit);
+        }
+        *spare = self.take_chunk(local, class, now, Effort::Everything);
+        spare.is_some()
+    }
+
     /// The class of a chunk somebody holds: its page cannot leave the class meanwhile.
     #[inline]
     pub(super) fn class_of(&self, reference: Ref) -> ClassId {

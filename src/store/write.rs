@@ -11,7 +11,7 @@ use crate::time::Seconds;
 
 /// A store operation that could not go on under the lock.
 pub(super) enum Halt {
-    /// A chunk of this class is needed.
+    /// A chunk of this class or a larger one is needed.
     Chunk(ClassId),
     /// The stripe has no room for another entry.
     Cell,
@@ -167,8 +167,9 @@ impl Store {
         {
             return Ok(self.overwrite(stripe, local, found.reference, new, parts));
         }
-        let Some(reference) = *spare else {
-            let class = self.pages.classes.class_of(new.bytes()).expect("callers send large items elsewhere");
+        let class = self.pages.classes.class_of(new.bytes()).expect("callers send large items elsewhere");
+        // A chunk taken before the lock was chosen for what the key held then: it may be too small by now.
+        let Some(reference) = spare.filter(|&spare| self.class_of(spare) >= class) else {
             return Err(Halt::Chunk(class));
         };
         let mut item = *new;
@@ -280,11 +281,7 @@ impl Store {
             let fitting = spare.filter(|&spare| self.class_of(spare) >= class);
             let Some(target) = fitting else {
                 drop(stripe);
-                if let Some(unfit) = spare.take() {
-                    self.keep_chunk(local, unfit);
-                }
-                spare = self.take_chunk(local, class, now, Effort::Everything);
-                if spare.is_none() {
+                if !self.exchange_spare(local, &mut spare, class, now) {
                     break self.no_memory(local, class);
                 }
                 continue;
