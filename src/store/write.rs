@@ -196,6 +196,9 @@ impl Store {
         ghost_hit: bool,
     ) -> Result<bool, super::table::NoCell> {
         let chunk = self.pages.chunk(reference);
+        if found.is_none() {
+            stripe.insert(key.hash, reference)?;
+        }
         chunk.set_cas(stripe.next_cas());
         chunk.publish(u8::try_from(key.bytes.len()).expect("keys are at most 250 bytes"));
         let wants_row = match found {
@@ -204,7 +207,7 @@ impl Store {
                 self.let_go(local, found.reference);
                 false
             }
-            None => stripe.insert(&self.pages, key.hash, reference).inspect_err(|_| chunk.retire())?,
+            None => stripe.grow(&self.pages),
         };
         self.count_stored(local, reference);
         let class = self.class_of(reference);
