@@ -93,8 +93,8 @@ impl Store {
             };
             drop(stripe);
             match halt {
-                Halt::Chunk(_) => break self.no_memory(local, class),
-                Halt::Cell => self.make_cell(local, request.key.hash, now),
+                Halt::Cell if self.make_cell(local, request.key.hash, now) => {}
+                Halt::Cell | Halt::Chunk(_) => break self.no_memory(local, class),
             }
         };
         if let Some(unused) = spare {
@@ -246,21 +246,26 @@ impl Store {
         Written { reference, cas, wants_row: false }
     }
 
-    /// Makes room for an entry in a stripe whose chain is full: a new row, or one item less.
+    /// Makes room for an entry in a stripe whose chain is full: a new row, or one item less. False when there is
+    /// no memory for a row and nothing may be evicted.
     #[cold]
-    pub(super) fn make_cell(&self, local: &mut Local, hash: u64, now: Seconds) {
+    pub(super) fn make_cell(&self, local: &mut Local, hash: u64, now: Seconds) -> bool {
         if self.index.add_row(&self.pool, self.index.rows()) {
-            return;
+            return true;
+        }
+        if !self.options.evict {
+            return false;
         }
         let mut stripe = self.index.lock(hash);
         let coldest = stripe
             .neighbours(hash)
             .min_by_key(|&(reference, _)| self.pages.chunk(reference).state() & (state::FREQUENCY | state::MAIN));
-        let Some((reference, slot)) = coldest else { return };
+        let Some((reference, slot)) = coldest else { return true };
         stripe.remove(hash, slot);
         self.count_evicted(local, reference, self.pages.chunk(reference), now);
         local.counters.index_evictions.bump();
         self.let_go(local, reference);
+        true
     }
 
     /// append and prepend: old and new value in a chunk of their own.

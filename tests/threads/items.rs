@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use flagstone::store::Mode;
+use flagstone::store::{Mode, Options};
 
 use crate::crew::{Job, WORKERS, Worker, run};
 use crate::small;
@@ -98,4 +98,11 @@ fn few_keys_of_many_sizes_stay_whole_under_constant_overwriting() {
 #[test]
 fn what_was_stored_before_a_flush_is_gone_after_it() {
     run(&small(3 << 10), 3, 20_000, |_| Items::new(1000, 1500, true), |_, _| {});
+}
+
+/// Guards: a store that may not evict says that it is full, also when it is the index that is.
+#[test]
+fn without_evictions_nothing_is_lost_or_doubled() {
+    let options = Options { evict: false, ..small(2 << 10) };
+    run(&options, 2, 20_000, |_| Items::new(2000, 2000, false), |store, _| assert_eq!(store.totals().evictions, 0));
 }
