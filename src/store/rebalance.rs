@@ -219,7 +219,13 @@ impl Store {
         self.classes[class.index()].lock().pages
     }
 
-    fn begin_drain_of(&self, mover: &mut Mover, class: ClassId, to: Option<ClassId>, local: &mut Local) -> bool {
+    pub(super) fn begin_drain_of(
+        &self,
+        mover: &mut Mover,
+        class: ClassId,
+        to: Option<ClassId>,
+        local: &mut Local,
+    ) -> bool {
         self.surrender(local);
         let page = {
             let mut state = self.classes[class.index()].lock();
@@ -234,7 +240,7 @@ impl Store {
     }
 
     /// Empties some chunks of the draining page; ends the drain when the page is empty or stays stuck.
-    fn drain_step(&self, mover: &mut Mover, local: &mut Local, now: Seconds) {
+    pub(super) fn drain_step(&self, mover: &mut Mover, local: &mut Local, now: Seconds) {
         let Some(mut drain) = mover.drain else { return };
         let end = self.pages.entry(drain.page).formatted.load(Ordering::Acquire);
         let until = end.min(drain.chunk + CHUNKS_A_STEP);

@@ -4,8 +4,6 @@
 //! refilled under the class's lock from free chunks, else from a page of the pool, else by evicting from the
 //! class, else from the next larger class that has something, else by emptying a page of another class.
 
-use std::sync::Arc;
-
 use crossbeam::utils::CachePadded;
 
 use super::evict::{Pick, Surroundings, Victim};
@@ -16,7 +14,7 @@ use super::slab::classes::{ClassId, EXTENT_BYTES};
 use super::slab::pool::Asker;
 use super::table::LockedStripe;
 use super::{Miss, Store};
-use crate::sync::Ordering;
+use crate::sync::{Arc, Ordering};
 use crate::telemetry::StoreCounters;
 use crate::time::Seconds;
 
