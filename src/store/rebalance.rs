@@ -6,7 +6,6 @@
 //! All background work of the store is one step function, called by one thread that sleeps while nothing is due.
 
 use super::Store;
-use super::evict::Victim;
 use super::expire::Sweep;
 use super::item::{PART, Ref, state};
 use super::outcome::Progress;
@@ -307,22 +306,22 @@ impl Store {
             };
         if is_moved {
             local.counters.page_move_rescues.bump();
-        } else if self.evict_for_move(local, Victim { reference: head, hash, dead: false, from_small: false }, now) {
+        } else if self.evict_for_move(local, hash, head, now) {
             local.counters.page_move_evictions.bump();
         }
     }
 
     /// Evicts an item whatever its frequency; one that is being read is left to its readers.
-    fn evict_for_move(&self, local: &mut Local, victim: Victim, now: Seconds) -> bool {
-        let mut stripe = self.index.lock(victim.hash);
-        let Some(slot) = stripe.find_reference(victim.hash, victim.reference) else { return false };
-        let chunk = self.pages.chunk(victim.reference);
+    fn evict_for_move(&self, local: &mut Local, hash: u64, reference: Ref, now: Seconds) -> bool {
+        let mut stripe = self.index.lock(hash);
+        let Some(slot) = stripe.find_reference(hash, reference) else { return false };
+        let chunk = self.pages.chunk(reference);
         match self.why_dead(&stripe, chunk, now) {
             Some(_) => self.count_reclaimed(local, chunk),
-            None => self.count_evicted(local, victim.reference, chunk, now),
+            None => self.count_evicted(local, reference, chunk, now),
         }
-        stripe.remove(victim.hash, slot);
-        self.let_go(local, victim.reference);
+        stripe.remove(hash, slot);
+        self.let_go(local, reference);
         true
     }
 

@@ -232,6 +232,9 @@ impl Store {
         let mut stripe = self.index.lock(victim.hash);
         let Some(slot) = stripe.find_reference(victim.hash, victim.reference) else { return false };
         let chunk = self.pages.chunk(victim.reference);
+        if chunk.cas() != victim.cas {
+            return false;
+        }
         let dead = self.why_dead(&stripe, chunk, now);
         if dead.is_none() && (victim.dead || chunk.state() & state::FREQUENCY != 0) {
             return false;

@@ -72,6 +72,8 @@ impl Default for ClassQueues {
 pub(crate) struct Victim {
     pub(crate) reference: Ref,
     pub(crate) hash: u64,
+    /// Its version: the chunk may hold another item by then, in the same bucket.
+    pub(crate) cas: u32,
     /// Picked because its time was over.
     pub(crate) dead: bool,
     /// Picked from the small queue: the ghost will remember it.
@@ -226,7 +228,7 @@ impl ClassState {
         }
         self.queues.dropped += 1;
         let hash = around.index.hash(chunk.key(self));
-        victims.push(Victim { reference, hash, dead, from_small: true });
+        victims.push(Victim { reference, hash, cas: chunk.cas(), dead, from_small: true });
     }
 
     /// Moves the hand over one chunk; true when it met an item of the main queue.
@@ -246,7 +248,7 @@ impl ClassState {
             return true;
         }
         let hash = around.index.hash(chunk.key(self));
-        victims.push(Victim { reference, hash, dead, from_small: false });
+        victims.push(Victim { reference, hash, cas: chunk.cas(), dead, from_small: false });
         true
     }
 
