@@ -259,7 +259,9 @@ impl Store {
         (drain.chunk, drain.passes) = (0, drain.passes + 1);
         mover.drain = Some(drain);
         if drain.passes == 1 {
-            // What is still out is in idle threads' magazines: they are called to give it back.
+            // What is still out is with idle threads, or was freed by one that had given back before: all are
+            // called again. Release: as in `begin_drain_of`.
+            self.drain_epoch.fetch_add(1, Ordering::Release);
             self.call_threads();
         }
         if drain.passes > PASSES_MAX {

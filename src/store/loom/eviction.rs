@@ -2,7 +2,7 @@
 
 use super::{NOW, SMALL, audit, delete, explore, get, open, set, spawn, store_as};
 use crate::store::evict::{Surroundings, Victim};
-use crate::store::{Local, Mode, Store};
+use crate::store::{Fetch, FetchOutcome, Local, Mode, Store};
 use crate::sync::Arc;
 use crate::time::{Expiry, Seconds};
 
@@ -92,13 +92,14 @@ fn a_touched_item_is_not_evicted_for_its_old_exptime() {
         let touching = spawn({
             let store = Arc::clone(&store);
             move || {
-                store_as(&store, &mut other, "key", Mode::Set, Expiry::At(Seconds(30)), b"value");
-                other
+                let touch = Fetch { touch: Some(Expiry::At(Seconds(30))), value: false };
+                let touched = store.fetch(&mut other, store.key(b"key"), touch, NOW, |_| ());
+                (touched == FetchOutcome::Hit(()), other)
             }
         });
-        store.evict(&mut evicting, victim, Seconds(20));
-        let mut other = touching.join().expect("the other");
-        assert!(get(&store, &mut other, "key").is_some());
+        let evicted = store.evict(&mut evicting, victim, Seconds(20));
+        let (touched, other) = touching.join().expect("the other");
+        assert_ne!(touched, evicted, "touched: {touched}");
         audit(&store, &mut [evicting, other]);
     });
 }
