@@ -3,7 +3,7 @@
 use super::Store;
 use super::item::{Ref, SMALL_VALUE_BYTES_MAX};
 use super::outcome::{Arithmetic, ArithmeticOutcome, Key};
-use super::reserve::{Effort, Local};
+use super::reserve::Local;
 use super::table::{Found, LockedStripe};
 use super::write::Halt;
 use crate::bytes::parse_u64;
@@ -25,8 +25,7 @@ impl Store {
                 Err(Halt::Cell) => {}
                 Err(Halt::Chunk(class)) => {
                     drop(stripe);
-                    spare = self.take_chunk(local, class, now, Effort::Everything);
-                    if spare.is_none() {
+                    if !self.exchange_spare(local, &mut spare, class, now) {
                         local.counters.outofmemory.bump();
                         break ArithmeticOutcome::NoMemory;
                     }

@@ -2,7 +2,7 @@
 
 use super::item::{Chunk, EXPTIME_BYTES, NewItem, Ref, state};
 use super::outcome::{Fetch, FetchOutcome, ItemView, Key, Miss, Value};
-use super::reserve::{Effort, Local};
+use super::reserve::Local;
 use super::slab::classes::ClassId;
 use super::table::{Found, LockedStripe};
 use super::{DeleteOutcome, Store};
@@ -35,8 +35,7 @@ impl Store {
                 Err(class) => class,
             };
             drop(stripe);
-            spare = class.and_then(|class| self.take_chunk(local, class, now, Effort::Everything));
-            if spare.is_none() {
+            if !class.is_some_and(|class| self.exchange_spare(local, &mut spare, class, now)) {
                 break FetchOutcome::NoMemory;
             }
         };
