@@ -22,6 +22,8 @@ pub(crate) struct Ring {
     capacity: usize,
     head: usize,
     len: usize,
+    /// Entries taken out so far: the number of the oldest.
+    popped: u64,
 }
 
 #[derive(Debug)]
@@ -42,6 +44,11 @@ impl Ring {
         self.len
     }
 
+    /// Entries pushed so far: the number of the next.
+    pub(crate) fn pushed(&self) -> u64 {
+        self.popped + u64::try_from(self.len).expect("64 bits hold a usize")
+    }
+
     /// Bytes of memory opened for the ring.
     pub(crate) fn bytes(&self) -> usize {
         self.capacity * 4
@@ -58,20 +65,21 @@ impl Ring {
         true
     }
 
-    /// Takes the oldest reference out.
-    pub(crate) fn pop(&mut self) -> Option<Ref> {
+    /// Takes the oldest reference out, with its number.
+    pub(crate) fn pop(&mut self) -> Option<(u64, Ref)> {
         if self.len == 0 {
             return None;
         }
         let reference = Ref(self.entry(self.head).load(Ordering::Relaxed));
         self.head = self.place(1);
         self.len -= 1;
-        Some(reference)
+        self.popped += 1;
+        Some((self.popped - 1, reference))
     }
 
-    /// All entries, oldest first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Ref> {
-        (0..self.len).map(|nth| Ref(self.entry(self.place(nth)).load(Ordering::Relaxed)))
+    /// All entries and their numbers, oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, Ref)> {
+        (self.popped..).zip((0..self.len).map(|nth| Ref(self.entry(self.place(nth)).load(Ordering::Relaxed))))
     }
 
     /// Where the `nth` entry from the head lies.
