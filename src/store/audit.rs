@@ -153,7 +153,7 @@ impl Store {
         for class in self.pages.classes.all() {
             let guard = self.classes[class.index()].lock();
             let mut seen = HashSet::new();
-            let entries = guard.queues.ring().iter();
+            let entries = guard.queues.ring().iter(&self.blocks);
             let valid = entries.filter(|&(number, reference)| is_entry_for(&self.pages, class, number, reference));
             for (_, reference) in valid {
                 let has_bit = self.pages.chunk(reference).state() & state::IN_RING != 0;

@@ -5,12 +5,19 @@ use std::collections::HashMap;
 use flagstone::time::{Expiry, Seconds};
 
 /// What the map knows of an item.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) value: Vec<u8>,
     pub(crate) client_flags: u32,
     pub(crate) expiry: Expiry,
     pub(crate) cas: u64,
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let start = &self.value[..self.value.len().min(24)];
+        write!(f, "{} bytes {start:?}.., flags {}, {:?}", self.value.len(), self.client_flags, self.expiry)
+    }
 }
 
 /// A store without limits.

@@ -8,7 +8,7 @@ use crate::time::{Expiry, Seconds};
 
 /// Picks one victim.
 pub(super) fn pick(store: &Store, now: Seconds) -> Option<Victim> {
-    let around = Surroundings { pages: &store.pages, index: &store.index, now };
+    let around = Surroundings { pages: &store.pages, blocks: &store.blocks, index: &store.index, now };
     let mut victims = Vec::new();
     store.classes[SMALL.index()].lock().pick(&around, SMALL, 1, &mut victims);
     victims.pop()
