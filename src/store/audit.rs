@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Store;
+use super::evict::is_entry_for;
 use super::item::{PART, Ref, state};
 use super::slab::classes::ClassId;
 use super::slab::page::PageId;
@@ -152,9 +153,9 @@ impl Store {
         for class in self.pages.classes.all() {
             let guard = self.classes[class.index()].lock();
             let mut seen = HashSet::new();
-            for reference in
-                guard.queues.ring().iter(&self.blocks).filter(|&reference| self.pages.is_chunk_of(reference, class))
-            {
+            let entries = guard.queues.ring().iter(&self.blocks);
+            let valid = entries.filter(|&(number, reference)| is_entry_for(&self.pages, class, number, reference));
+            for (_, reference) in valid {
                 let has_bit = self.pages.chunk(reference).state() & state::IN_RING != 0;
                 ensure!(!has_bit || seen.insert(reference), "{reference:?} is in the ring of {class:?} twice");
             }

@@ -64,5 +64,5 @@ impl Job for Lists {
 /// older value.
 #[test]
 fn appended_records_are_whole_and_in_order() {
-    run(&small(4 << 10), 3, 4000, |_| Lists::default(), |_, _| {});
+    run(&small(4 << 10), 3, 2500, |_| Lists::default(), |_, _| {});
 }

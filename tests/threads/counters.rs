@@ -93,7 +93,7 @@ fn no_two_increments_of_a_counter_give_the_same_number() {
     run(
         &small(2 << 10),
         3,
-        20_000,
+        12_000,
         |_| counting(&incarnations),
         |_, jobs| {
             let mut told = HashSet::new();
@@ -112,7 +112,7 @@ fn counters_that_stay_add_up() {
     run(
         &options,
         2,
-        20_000,
+        12_000,
         |_| counting(&incarnations),
         |store, jobs| {
             for counter in 0..COUNTERS {
@@ -161,7 +161,7 @@ impl Job for Widths {
 /// Guards: who comes back with a chunk looks again whether it fits, and gives back what does not.
 #[test]
 fn a_reserved_chunk_is_used_only_for_what_fits_it() {
-    run(&small(2 << 10), 4, 60_000, |_| Widths, |_, _| {});
+    run(&small(2 << 10), 4, 40_000, |_| Widths, |_, _| {});
 }
 
 /// Takes turns in changing a few items by gets and cas.
@@ -206,7 +206,7 @@ fn a_version_is_beaten_by_one_cas_only() {
     run(
         &small(2 << 10),
         3,
-        20_000,
+        12_000,
         |_| Locks { beaten: Vec::new(), next: 0 },
         |_, jobs| {
             let mut beaten = HashSet::new();

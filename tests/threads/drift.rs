@@ -10,7 +10,7 @@ use crate::small;
 use crate::values::{value, version_of};
 
 /// Turns in which one size is written.
-const PHASE_TURNS: u32 = 2500;
+const PHASE_TURNS: u32 = 1500;
 const SIZES: [usize; 6] = [40, 2000, 150, 9000, 18, 600];
 const KEYS: u64 = 4000;
 

@@ -85,24 +85,24 @@ impl Job for Items {
 /// its class's lock.
 #[test]
 fn a_hit_is_a_whole_value_of_its_key_and_never_an_older_one() {
-    run(&small(2 << 10), 3, 20_000, |_| Items::new(3000, 700, false), |_, _| {});
+    run(&small(2 << 10), 3, 12_000, |_| Items::new(3000, 700, false), |_, _| {});
 }
 
 /// Guards: an operation that needs a chunk unlocks, reserves, locks and looks again, with a chunk that fits.
 #[test]
 fn few_keys_of_many_sizes_stay_whole_under_constant_overwriting() {
-    run(&small(4 << 10), 3, 20_000, |_| Items::new(32, 6000, false), |_, _| {});
+    run(&small(4 << 10), 3, 12_000, |_| Items::new(32, 6000, false), |_, _| {});
 }
 
 /// Guards: moves and touches keep an item's version, so that what was stored before a flush stays flushed.
 #[test]
 fn what_was_stored_before_a_flush_is_gone_after_it() {
-    run(&small(3 << 10), 3, 20_000, |_| Items::new(1000, 1500, true), |_, _| {});
+    run(&small(3 << 10), 3, 12_000, |_| Items::new(1000, 1500, true), |_, _| {});
 }
 
 /// Guards: a store that may not evict says that it is full, also when it is the index that is.
 #[test]
 fn without_evictions_nothing_is_lost_or_doubled() {
     let options = Options { evict: false, ..small(2 << 10) };
-    run(&options, 2, 20_000, |_| Items::new(2000, 2000, false), |store, _| assert_eq!(store.totals().evictions, 0));
+    run(&options, 2, 12_000, |_| Items::new(2000, 2000, false), |store, _| assert_eq!(store.totals().evictions, 0));
 }

@@ -121,11 +121,11 @@ fn take_any<T>(all: &mut Vec<T>, random: &mut Random) -> Option<T> {
 /// gives all its chunks back.
 #[test]
 fn pinned_values_stay_whole_while_others_overwrite_and_delete_them() {
-    run(&small(4 << 10), 4, 12_000, |_| Large::default(), |_, _| {});
+    run(&small(4 << 10), 4, 8000, |_| Large::default(), |_, _| {});
 }
 
 /// Guards: the same with so much room that nothing is evicted and the pins alone decide.
 #[test]
 fn pins_and_arrivals_leave_nothing_behind_in_a_roomy_store() {
-    run(&small(32 << 10), 2, 12_000, |_| Large::default(), |_, _| {});
+    run(&small(32 << 10), 2, 8000, |_| Large::default(), |_, _| {});
 }

@@ -239,8 +239,8 @@ impl ClassState {
 
     /// Takes the oldest valid entry out of the ring.
     fn pop_small<'p>(&mut self, blocks: &Blocks, pages: &'p Pages, class: ClassId) -> Option<(Ref, Chunk<'p>)> {
-        let reference = self.queues.ring.pop(blocks)?;
-        if !pages.is_chunk_of(reference, class) {
+        let (number, reference) = self.queues.ring.pop(blocks)?;
+        if !is_entry_for(pages, class, number, reference) {
             return None;
         }
         let chunk = pages.chunk(reference);
@@ -336,6 +336,14 @@ impl ClassState {
         }
         (queues.promoted, queues.dropped, queues.ghost_hits) = (0, 0, 0);
     }
+}
+
+/// Whether a ring's entry was pushed for a chunk that is there: its page may have left the class meanwhile, or left
+/// and come back with chunks that have bits of their own.
+pub(crate) fn is_entry_for(pages: &Pages, class: ClassId, number: u64, reference: Ref) -> bool {
+    // Relaxed: written under the class's lock, which is held.
+    pages.is_chunk_of(reference, class)
+        && number >= pages.entry(pages.page_of(reference)).ring_from.load(Ordering::Relaxed)
 }
 
 /// A large item somebody is reading gives no memory back when evicted: better spared.

@@ -100,12 +100,19 @@ pub(crate) struct Ring {
     /// Entries put into the last block.
     put: usize,
     len: usize,
+    /// Entries taken out so far: the number of the oldest.
+    popped: u64,
 }
 
 impl Ring {
     /// Entries in the ring, stale ones included.
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Entries pushed so far: the number of the next.
+    pub(crate) fn pushed(&self) -> u64 {
+        self.popped + u64::try_from(self.len).expect("64 bits hold a usize")
     }
 
     /// Adds a reference at the end; false when there is no memory for it.
@@ -119,32 +126,33 @@ impl Ring {
         true
     }
 
-    /// Takes the oldest reference out.
-    pub(crate) fn pop(&mut self, blocks: &Blocks) -> Option<Ref> {
+    /// Takes the oldest reference out, with its number.
+    pub(crate) fn pop(&mut self, blocks: &Blocks) -> Option<(u64, Ref)> {
         self.len = self.len.checked_sub(1)?;
         self.taken += 1;
+        self.popped += 1;
         let reference = Ref(blocks.word(self.first, self.taken).load(Ordering::Relaxed));
         if self.len == 0 {
             blocks.give(self.first);
-            *self = Self::default();
+            *self = Self { popped: self.popped, ..Self::default() };
         } else if self.taken == BLOCK_ENTRIES {
             let next = blocks.word(self.first, 0).load(Ordering::Relaxed);
             blocks.give(self.first);
             (self.first, self.taken) = (next, 0);
         }
-        Some(reference)
+        Some((self.popped - 1, reference))
     }
 
-    /// All entries, oldest first.
-    pub(crate) fn iter(&self, blocks: &Blocks) -> impl Iterator<Item = Ref> {
+    /// All entries and their numbers, oldest first.
+    pub(crate) fn iter(&self, blocks: &Blocks) -> impl Iterator<Item = (u64, Ref)> {
         let (mut block, mut at) = (self.first, self.taken);
-        (0..self.len).map(move |_| {
+        (self.popped..).zip((0..self.len).map(move |_| {
             if at == BLOCK_ENTRIES {
                 (block, at) = (blocks.word(block, 0).load(Ordering::Relaxed), 0);
             }
             at += 1;
             Ref(blocks.word(block, at).load(Ordering::Relaxed))
-        })
+        }))
     }
 
     fn extend(&mut self, blocks: &Blocks, arena: &Arena, pool: &Pool) -> bool {

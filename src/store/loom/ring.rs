@@ -35,6 +35,26 @@ fn a_chunk_whose_items_two_threads_committed_has_one_entry() {
     });
 }
 
+/// Guards: an entry does not outlive its page's stay in the class: a page that leaves and comes back brings new
+/// chunks, whose items have entries of their own.
+#[test]
+fn a_page_that_left_and_came_back_has_no_old_entries() {
+    explore(1, || {
+        let store = open();
+        let mut local = store.local();
+        set(&store, &mut local, "key1", b"value");
+        hand_in(&store, &mut local);
+        let mut mover = store.mover.lock();
+        assert!(store.begin_drain_of(&mut mover, SMALL, None, &mut local));
+        store.drain_step(&mut mover, &mut local, NOW);
+        assert!(mover.draining().is_none(), "nothing of it is out");
+        drop(mover);
+        set(&store, &mut local, "key2", b"value");
+        hand_in(&store, &mut local);
+        audit(&store, &mut [local]);
+    });
+}
+
 /// Guards: the state byte changes by exchange only: a hand that takes the entry out clears the bit while a new item is
 /// being filled in. A bit without an entry would keep the item from ever being picked.
 #[test]

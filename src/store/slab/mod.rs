@@ -112,6 +112,7 @@ impl ClassState {
         entry.formatted.store(0, Ordering::Relaxed);
         entry.free_head.store(0, Ordering::Relaxed);
         entry.free_count.store(0, Ordering::Relaxed);
+        entry.ring_from.store(self.queues.ring().pushed(), Ordering::Relaxed);
         entry.lower_expiry(NEVER);
         entry.begin_sweep();
         self.link_in_order(pages, page);

@@ -60,16 +60,19 @@ pub(crate) struct PageEntry {
     pub(super) previous_available: AtomicU32,
     /// 1 while the page is in the available list, 2 while it drains.
     pub(super) standing: AtomicU32,
+    /// Entries of the class's ring before this one were pushed for chunks of an earlier stay of the page. Counts
+    /// from the ring's making: another run begins at 0.
+    pub(crate) ring_from: AtomicU64,
 }
 
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<PageEntry>() == 40, "LAYOUT.md says 40 bytes a page");
+const _: () = assert!(size_of::<PageEntry>() == 48, "LAYOUT.md says 48 bytes a page");
 
 // SAFETY: an atomic integer; zero is a value.
 unsafe impl ZeroedAtomics for AtomicU32 {}
 // SAFETY: an atomic integer; zero is a value.
 unsafe impl ZeroedAtomics for AtomicU64 {}
-// SAFETY: all fields are 32-bit atomics; all-zero is a free page.
+// SAFETY: all fields are atomics; all-zero is a free page.
 unsafe impl ZeroedAtomics for PageEntry {}
 // SAFETY: all fields are 32-bit atomics; all-zero is a stripe without items.
 unsafe impl ZeroedAtomics for crate::store::arena::StripeRecord {}
