@@ -4,8 +4,8 @@
 //! has not, and never other bytes.
 
 use flagstone::store::{
-    Arithmetic, ArithmeticOutcome, DeleteOutcome, Fetch, FetchOutcome, Local, Mode, Options, Progress, RefusedReserve,
-    Room, Store, StoreOutcome, StoreRequest, Value,
+    Arithmetic, ArithmeticOutcome, ArithmeticRequest, DeleteOutcome, Fetch, FetchOutcome, Local, Mode, Options,
+    Progress, RefusedReserve, Room, Store, StoreOutcome, StoreRequest, Value,
 };
 use flagstone::time::{Expiry, Now, Seconds};
 
@@ -149,7 +149,7 @@ impl<'m> Session<'m> {
         let expected = self.expected(&key, mode, &new);
         let outcome = self.send(&key, mode, &new);
         match (outcome, expected) {
-            (StoreOutcome::Stored { cas }, Ok(mut entry)) => {
+            (StoreOutcome::Stored { cas, .. }, Ok(mut entry)) => {
                 entry.cas = cas;
                 self.map.set(&key, entry);
             }
@@ -158,7 +158,7 @@ impl<'m> Session<'m> {
             (got, Err(refusal)) if got == refusal => {}
             // The store may have evicted the item between our look and the operation.
             (StoreOutcome::NotStored | StoreOutcome::NotFound, Ok(_)) if self.mix.evicts => self.map.remove(&key),
-            (StoreOutcome::Stored { cas }, Err(_)) if self.mix.evicts && mode == Mode::Add => {
+            (StoreOutcome::Stored { cas, .. }, Err(_)) if self.mix.evicts && mode == Mode::Add => {
                 self.map.set(&key, Entry { cas, ..new });
             }
             (got, expected) => panic!("{mode:?} of {key:?} gave {got:?}, expected {expected:?}"),
@@ -170,7 +170,7 @@ impl<'m> Session<'m> {
     fn send(&mut self, key: &[u8], mode: Mode, new: &Entry) -> StoreOutcome {
         let seconds = self.now.seconds;
         let key = self.store.key(key);
-        let request = StoreRequest { key, mode, client_flags: new.client_flags, expiry: new.expiry };
+        let request = StoreRequest { key, mode, client_flags: new.client_flags, expiry: new.expiry, extras: None };
         if new.value.len() <= 16 * 1024 {
             return self.store.store(&mut self.local, &request, &new.value, seconds);
         }
@@ -218,7 +218,7 @@ impl<'m> Session<'m> {
 
     fn read(&mut self, key: &[u8], touch: Option<Expiry>) -> Option<(Vec<u8>, u32, u64)> {
         let store = &self.store;
-        let fetch = Fetch { touch, value: true };
+        let fetch = Fetch { touch, value: true, extras: None };
         let mut pinned = None;
         let found = store.fetch(&mut self.local, store.key(key), fetch, self.now.seconds, |item| {
             let value = match item.value {
@@ -261,7 +261,7 @@ impl<'m> Session<'m> {
         }
         if self.refuses {
             // A touch without memory says so and leaves the item as it was: the map learns which.
-            let _ = self.store.delete(&mut self.local, self.store.key(&key), self.now.seconds);
+            let _ = self.store.delete(&mut self.local, self.store.key(&key), None, self.now.seconds);
             self.map.remove(&key);
         }
         "a touch"
@@ -270,7 +270,7 @@ impl<'m> Session<'m> {
     fn delete(&mut self) -> &'static str {
         let key = self.key();
         self.reconcile(&key);
-        let outcome = self.store.delete(&mut self.local, self.store.key(&key), self.now.seconds);
+        let outcome = self.store.delete(&mut self.local, self.store.key(&key), None, self.now.seconds);
         let was_there = self.map.get(&key, self.now.seconds).is_some();
         assert_eq!(outcome == DeleteOutcome::Deleted, was_there, "delete of {key:?}");
         self.map.remove(&key);
@@ -282,12 +282,16 @@ impl<'m> Session<'m> {
         self.reconcile(&key);
         let delta = self.random.below(1 << 40);
         let change = if self.random.one_in(2) { Arithmetic::Incr(delta) } else { Arithmetic::Decr(delta) };
-        let outcome = self.store.arithmetic(&mut self.local, self.store.key(&key), change, self.now.seconds);
+        let outcome = self.store.arithmetic(
+            &mut self.local,
+            &ArithmeticRequest { key: self.store.key(&key), change, extras: None },
+            self.now.seconds,
+        );
         let old = self.map.get(&key, self.now.seconds).cloned();
         let number = old.as_ref().and_then(|entry| number_in(&entry.value));
         match (outcome, old, number) {
             (ArithmeticOutcome::NotFound, None, _) | (ArithmeticOutcome::NonNumeric, Some(_), None) => {}
-            (ArithmeticOutcome::Value(new), Some(mut entry), Some(number)) => {
+            (ArithmeticOutcome::Value { number: new, .. }, Some(mut entry), Some(number)) => {
                 let expected = match change {
                     Arithmetic::Incr(delta) => number.wrapping_add(delta),
                     Arithmetic::Decr(delta) => number.saturating_sub(delta),

@@ -1,0 +1,224 @@
+//! The encoder of the meta dialect: a code, then what the line's flags ask for, in their order.
+
+use crate::bytes::push_u64;
+use crate::limits::KEY_BYTES_MAX;
+use crate::protocol::Reply;
+use crate::protocol::ascii::base64;
+use crate::protocol::ascii::encode::{push_len, push_reply};
+use crate::protocol::ascii::token::Words;
+
+/// Room for the longest line before a value: a key in base64, an opaque, eight flags with a number, three marks.
+pub const HEAD_BYTES_MAX: usize = KEY_BYTES_MAX * 4 / 3 + 4 + " k b".len() + 33 + 8 * 22 + " Z X W\r\n".len() + 16;
+
+/// The key and the flags of a request, as its answer needs them.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The key's own bytes.
+    pub key: &'a [u8],
+    /// Whether it is shown encoded.
+    pub is_base64: bool,
+    /// The flags as they stand on the line.
+    pub flags: &'a [u8],
+    /// What goes without saying is not said.
+    pub is_quiet: bool,
+}
+
+/// What there is to say of an item. Times to live are seconds, `None` for ever.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Item {
+    /// Length of the value.
+    pub value_len: usize,
+    /// Version.
+    pub cas: u64,
+    /// The client's opaque number.
+    pub client_flags: u32,
+    /// Time to live before the request.
+    pub ttl: Option<u32>,
+    /// Time to live after `T`.
+    pub ttl_touched: Option<u32>,
+    /// Time to live after `N`, of an item that this request made.
+    pub ttl_created: Option<Option<u32>>,
+    /// Seconds since the last access.
+    pub idle_seconds: u32,
+    /// Fetched before.
+    pub was_fetched: bool,
+    /// Out of date.
+    pub is_stale: bool,
+    /// Won by somebody before.
+    pub was_won: bool,
+    /// Won now.
+    pub is_won: bool,
+    /// Room in memory.
+    pub item_bytes: u64,
+    /// Slab class.
+    pub class: u32,
+}
+
+/// Appends the line of a hit, with its end.
+pub fn push_hit_head(out: &mut Vec<u8>, asked: Asked<'_>, item: &Item, shows_value: bool) {
+    if shows_value {
+        out.extend_from_slice(b"VA ");
+        push_len(out, item.value_len);
+    } else {
+        out.extend_from_slice(b"HD");
+    }
+    let mut ttl = item.ttl;
+    for word in Words::new(asked.flags) {
+        match word[0] {
+            b'T' => ttl = item.ttl_touched,
+            b'N' => ttl = item.ttl_created.unwrap_or(ttl),
+            b't' => push_ttl(out, b" t", ttl),
+            b's' => push_field(out, b's', u64::try_from(item.value_len).unwrap_or(u64::MAX)),
+            b'c' => push_field(out, b'c', item.cas),
+            b'f' => push_field(out, b'f', u64::from(item.client_flags)),
+            b'l' => push_field(out, b'l', u64::from(item.idle_seconds)),
+            b'h' => push_field(out, b'h', u64::from(item.was_fetched)),
+            _ => push_echo(out, asked, word),
+        }
+    }
+    for (is_marked, mark) in [(item.was_won, b" Z"), (item.is_stale, b" X"), (item.is_won, b" W")] {
+        if is_marked {
+            out.extend_from_slice(mark);
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the answer to a fetch that found nothing.
+pub fn push_miss(out: &mut Vec<u8>, asked: Asked<'_>) {
+    if !asked.is_quiet {
+        push_echoes(out, b"EN", asked);
+    }
+}
+
+/// Appends the answer to a store: the new version, 0 if there is none, and the whole value's length.
+pub fn push_stored(out: &mut Vec<u8>, asked: Asked<'_>, reply: Reply, cas: u64, value_len: usize) {
+    let Some(code) = code(reply) else { return push_reply(out, reply) };
+    if asked.is_quiet && reply == Reply::Stored {
+        return;
+    }
+    out.extend_from_slice(code);
+    for word in Words::new(asked.flags) {
+        match word[0] {
+            b'c' => push_field(out, b'c', cas),
+            b's' => push_field(out, b's', u64::try_from(value_len).unwrap_or(u64::MAX)),
+            _ => push_echo(out, asked, word),
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the answer to a delete.
+pub fn push_deleted(out: &mut Vec<u8>, asked: Asked<'_>, reply: Reply) {
+    let Some(code) = code(reply) else { return push_reply(out, reply) };
+    if !(asked.is_quiet && reply == Reply::Deleted) {
+        push_echoes(out, code, asked);
+    }
+}
+
+/// Appends the answer to an arithmetic operation.
+pub fn push_number(out: &mut Vec<u8>, asked: Asked<'_>, reply: Reply, item: &Item, shows_value: bool) {
+    let Reply::Number(number) = reply else {
+        return match code(reply) {
+            Some(code) => push_echoes(out, code, asked),
+            None => push_reply(out, reply),
+        };
+    };
+    if asked.is_quiet {
+        return;
+    }
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(number).as_bytes();
+    if shows_value {
+        out.extend_from_slice(b"VA ");
+        push_len(out, digits.len());
+    } else {
+        out.extend_from_slice(b"HD");
+    }
+    let mut ttl = item.ttl;
+    for word in Words::new(asked.flags) {
+        match word[0] {
+            b'T' => ttl = item.ttl_touched,
+            b'N' => ttl = item.ttl_created.unwrap_or(ttl),
+            b't' => push_ttl(out, b" t", ttl),
+            b'c' => push_field(out, b'c', item.cas),
+            _ => push_echo(out, asked, word),
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+    if shows_value {
+        out.extend_from_slice(digits);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Appends the answer to `me`.
+pub fn push_inspected(out: &mut Vec<u8>, asked: Asked<'_>, item: &Item) {
+    out.extend_from_slice(b"ME ");
+    push_key(out, asked);
+    push_ttl(out, b" exp=", item.ttl);
+    for (name, value) in [(&b" la="[..], u64::from(item.idle_seconds)), (b" cas=", item.cas)] {
+        out.extend_from_slice(name);
+        push_u64(out, value);
+    }
+    out.extend_from_slice(if item.was_fetched { b" fetch=yes cls=" } else { b" fetch=no cls=" });
+    push_u64(out, u64::from(item.class));
+    out.extend_from_slice(b" size=");
+    push_u64(out, item.item_bytes);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The code of a reply that has one.
+fn code(reply: Reply) -> Option<&'static [u8]> {
+    match reply {
+        Reply::Stored | Reply::Deleted => Some(b"HD"),
+        Reply::NotStored => Some(b"NS"),
+        Reply::Exists => Some(b"EX"),
+        Reply::NotFound => Some(b"NF"),
+        _ => None,
+    }
+}
+
+/// A line of a code, the key and the opaque.
+fn push_echoes(out: &mut Vec<u8>, code: &[u8], asked: Asked<'_>) {
+    out.extend_from_slice(code);
+    for word in Words::new(asked.flags) {
+        push_echo(out, asked, word);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// What every command gives back: the key and the opaque.
+fn push_echo(out: &mut Vec<u8>, asked: Asked<'_>, word: &[u8]) {
+    match word[0] {
+        b'O' => {
+            out.push(b' ');
+            out.extend_from_slice(word);
+        }
+        b'k' => {
+            out.extend_from_slice(b" k");
+            push_key(out, asked);
+            if asked.is_base64 {
+                out.extend_from_slice(b" b");
+            }
+        }
+        _ => {}
+    }
+}
+
+fn push_key(out: &mut Vec<u8>, asked: Asked<'_>) {
+    if asked.is_base64 { base64::encode(out, asked.key) } else { out.extend_from_slice(asked.key) }
+}
+
+fn push_field(out: &mut Vec<u8>, letter: u8, value: u64) {
+    out.extend_from_slice(&[b' ', letter]);
+    push_u64(out, value);
+}
+
+fn push_ttl(out: &mut Vec<u8>, name: &[u8], ttl: Option<u32>) {
+    out.extend_from_slice(name);
+    match ttl {
+        Some(seconds) => push_u64(out, u64::from(seconds)),
+        None => out.extend_from_slice(b"-1"),
+    }
+}
