@@ -48,10 +48,14 @@ impl Commands {
     }
 
     fn arithmetic_extras(&self, extras: &ArithmeticExtras) -> store::ArithmeticExtras {
+        let touch = extras.touch.map(|exptime| self.expiry(exptime));
+        let touch_created = touch.filter(|_| extras.touch_created);
         store::ArithmeticExtras {
             compare: extras.compare,
-            create: extras.create.map(|(initial, exptime)| (initial, self.expiry(exptime))),
-            touch: extras.touch.map(|exptime| self.expiry(exptime)),
+            create: extras
+                .create
+                .map(|(initial, exptime)| (initial, touch_created.unwrap_or_else(|| self.expiry(exptime)))),
+            touch,
             own_cas: extras.own_cas,
             binary_key: extras.binary_key,
         }

@@ -39,20 +39,20 @@ impl Commands {
         extras: &FetchExtras,
         visit: impl FnOnce(ItemView<'_>) -> R,
     ) -> Fetched<R> {
+        let touch = fetch.options.touch.map(|exptime| self.expiry(exptime));
         let create = extras.create.map(|exptime| Create {
-            expiry: self.expiry(exptime),
+            expiry: touch.filter(|_| extras.touch_created).unwrap_or_else(|| self.expiry(exptime)),
             own_cas: extras.own_cas,
             binary_key: extras.binary_key,
         });
         let more = store::FetchExtras {
             no_bump: extras.no_bump,
-            uncounted: extras.inspects,
+            inspects: extras.inspects,
             unless_cas: extras.unless_cas,
             recache: extras.recache.map(|exptime| self.expiry(exptime)),
             recache_after_touch: extras.recache_after_touch,
             create,
         };
-        let touch = fetch.options.touch.map(|exptime| self.expiry(exptime));
         let wish = store::Fetch { touch, value: fetch.options.value, extras: Some(&more) };
         let outcome = self.store.fetch(&mut self.local, self.store.key(fetch.key), wish, self.now.seconds, visit);
         match outcome {

@@ -79,6 +79,8 @@ pub struct FetchExtras {
     pub recache_after_touch: bool,
     /// A miss makes an empty item with this exptime, and wins it.
     pub create: Option<i32>,
+    /// An item so made gets the touch's exptime after all.
+    pub touch_created: bool,
     /// Version of an item so made; 0: one of ours.
     pub own_cas: u64,
     /// The key came encoded.
@@ -186,6 +188,8 @@ pub struct ArithmeticExtras {
     pub compare: Option<u64>,
     /// A missing key gets this number and exptime.
     pub create: Option<(u64, i32)>,
+    /// An item so made gets the touch's exptime after all.
+    pub touch_created: bool,
     /// The new exptime.
     pub touch: Option<i32>,
     /// Version of the item; 0: one of ours.

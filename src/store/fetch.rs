@@ -124,7 +124,7 @@ impl Store {
         let mut details = None;
         if let Some(extras) = extras {
             let recached = if extras.recache_after_touch { renewed } else { expiry };
-            let is_free = marks.bits & mark::TOKEN_SENT == 0;
+            let is_free = !extras.inspects && marks.bits & mark::TOKEN_SENT == 0;
             let is_won = is_free && (marks.bits & mark::STALE != 0 || is_before(recached, extras.recache));
             details = Some(Details { is_won, ..self.details(found.reference, now) });
             if is_won {
@@ -196,7 +196,7 @@ impl Store {
         let chunk = self.pages.chunk(reference);
         let counters = local.class(self.class_of(reference));
         match (fetch.touch, fetch.extras) {
-            (_, Some(extras)) if extras.uncounted => {}
+            (_, Some(extras)) if extras.inspects => {}
             (Some(_), _) => counters.touch_hits.bump(),
             (None, _) => counters.get_hits.bump(),
         }

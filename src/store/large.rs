@@ -1,8 +1,9 @@
 //! Large items: a head in an extent, then extents, then a tail chunk of the fitting class.
 //!
 //! ```text
-//! head    | header 10 | exptime 4 | flags 4 | marks 1 | - 1 | total 4 | pins 4 | next 4 | own cas 8 | key | value ... |
-//! part    | 254 | state | - 2 | next 4 | head 4 | - 4 | key hash 8 | value bytes ...                                |
+//! head    | header 10 | exptime 4 | flags 4 | marks 1 | - 1 | total 4 | pins 4 | next 4 | own cas 8 |
+//!         | key | value bytes ...                                                                     |
+//! part    | 254 | state | - 2 | next 4 | head 4 | - 4 | key hash 8 | value bytes ...                  |
 //! ```
 //!
 //! The index's hold on the item is one pin, every reader's another; the last to unpin frees the chain. Pinned

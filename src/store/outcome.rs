@@ -29,8 +29,8 @@ pub struct Fetch<'f> {
 pub struct FetchExtras {
     /// The fetch is no use of the item: it counts neither as an access nor as fetched.
     pub no_bump: bool,
-    /// The fetch is no hit in the class's counters.
-    pub uncounted: bool,
+    /// The fetch is about the item, not for its value: no hit in the class's counters, and it wins nothing.
+    pub inspects: bool,
     /// The value is not wanted if the item's version is this one.
     pub unless_cas: Option<u64>,
     /// Win the item if it expires before this.

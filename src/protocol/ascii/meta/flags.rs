@@ -8,7 +8,13 @@ use crate::protocol::{ArithmeticExtras, DeleteExtras, ErrorText, FetchExtras, Fe
 /// Longest opaque flag, its letter included (memcached's rule).
 const OPAQUE_BYTES_MAX: usize = 32;
 
-/// All flags of a line. The commands share one set of letters: what one does not need it ignores.
+/// Whether a word can be a flag at all, known or not: memcached's tokenizer refuses lines with others.
+pub(super) fn is_flag(word: &[u8]) -> bool {
+    matches!(word, [b'A'..=b'z' | b'0'..=b'9', ..])
+}
+
+/// All flags of a line, each of which [`is_flag`]. The commands share one set of letters: what one does not need it
+/// ignores.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flags<'a> {
     /// A bit for each letter that was given.
@@ -64,7 +70,7 @@ impl<'a> Flags<'a> {
     }
 
     fn see(&mut self, letter: u8) -> Result<(), ErrorText> {
-        let bit = 1_u128.checked_shl(u32::from(letter)).filter(|_| letter < 127).ok_or(ErrorText::MetaDuplicateFlag)?;
+        let bit = 1 << letter;
         if self.seen & bit != 0 {
             return Err(ErrorText::MetaDuplicateFlag);
         }
@@ -125,12 +131,6 @@ impl<'a> Flags<'a> {
         if self.opaque.len() > OPAQUE_BYTES_MAX { Err(ErrorText::MetaOpaqueTooLong) } else { Ok(()) }
     }
 
-    /// The exptime of an item made by `N`, if there is one.
-    fn create(&self) -> Option<i32> {
-        let create = self.create?;
-        Some(if self.touch_is_last { self.touch.unwrap_or(create) } else { create })
-    }
-
     /// A comparison in which 0 stands for none.
     fn compare_unless_zero(&self) -> Option<u64> {
         self.compare.filter(|&cas| cas != 0)
@@ -147,7 +147,8 @@ impl<'a> Flags<'a> {
             unless_cas: self.compare,
             recache: self.recache,
             recache_after_touch: self.recache_after_touch,
-            create: self.create(),
+            create: self.create,
+            touch_created: self.touch_is_last,
             own_cas: self.own_cas,
             binary_key: self.has(b'b'),
         }
@@ -201,7 +202,8 @@ impl<'a> Flags<'a> {
             shows_value: self.has(b'v'),
             extras: ArithmeticExtras {
                 compare: self.compare_unless_zero(),
-                create: self.create().map(|exptime| (self.initial, exptime)),
+                create: self.create.map(|exptime| (self.initial, exptime)),
+                touch_created: self.touch_is_last,
                 touch: self.touch,
                 own_cas: self.own_cas,
                 binary_key: self.has(b'b'),

@@ -122,10 +122,15 @@ impl<'a> MetaKey<'a> {
 /// What is answered to a line that cannot be read, quiet or not; a data block whose length could be read is swallowed.
 pub fn parse<'a>(line: MetaLine<'a>) -> Result<Meta<'a>, Refused> {
     let refused = |error, swallow_bytes| Refused { error, swallow_bytes, noreply: false };
+    let bad_format = || refused(ErrorText::BadFormat, 0);
     let mut words = Words::new(line.words);
-    let text = words.next().ok_or(refused(ErrorText::BadFormat, 0))?;
+    let text = words.next().ok_or_else(bad_format)?;
+    // A length is made of digits, and passes.
+    if !{ words }.all(flags::is_flag) {
+        return Err(bad_format());
+    }
     let value_len = match line.command {
-        MetaCommand::Set => Some(words.next().and_then(parse_value_len).ok_or(refused(ErrorText::BadFormat, 0))?),
+        MetaCommand::Set => Some(words.next().and_then(parse_value_len).ok_or_else(bad_format)?),
         _ => None,
     };
     parse_flags(line.command, text, value_len, words).map_err(|error| {
