@@ -22,6 +22,11 @@ use std::sync::MutexGuard as InnerGuard;
 
 use std::ops::{Deref, DerefMut};
 
+#[cfg(loom)]
+pub use loom::thread::yield_now;
+#[cfg(not(loom))]
+pub use std::thread::yield_now;
+
 /// The lock order: a lock is taken only while all held ones are of lower rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
@@ -31,8 +36,8 @@ pub enum Rank {
     Mover,
     /// A slab class: its pages, free chunks, ring and hand.
     Class,
-    /// The opening of index rows.
-    Rows,
+    /// The index's rows and the rings' blocks: who opens more of them.
+    Tables,
     /// The page pool and the budget of `-m`.
     Pool,
     /// A stripe of the index: taken with no other lock of the store held, and nothing is locked under it.

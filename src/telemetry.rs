@@ -111,6 +111,8 @@ counters! {
         store_no_memory,
         /// Connections closed for being idle.
         idle_kicks,
+        /// Connections closed for reading too slowly while they held memory of values that are gone.
+        slow_reader_kicks,
         /// Bytes read from clients.
         bytes_read,
         /// Bytes written to clients.

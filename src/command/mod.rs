@@ -94,6 +94,19 @@ impl Commands {
         ttl_of(self.expiry(exptime), self.now)
     }
 
+    /// Whether clients hold more memory of large values that are gone than they may: slow ones are to be closed.
+    #[must_use]
+    #[inline]
+    pub fn readers_hold_too_much(&self) -> bool {
+        self.store.orphans_over_limit()
+    }
+
+    /// Whether a large value is gone, so that its memory is held for its reader alone.
+    #[must_use]
+    pub fn is_gone(&self, pinned: &Pinned) -> bool {
+        self.store.is_orphan(pinned)
+    }
+
     #[inline]
     fn expiry(&self, exptime: i32) -> Expiry {
         if exptime == 0 { Expiry::Never } else { Expiry::from_exptime(i64::from(exptime), &self.now) }

@@ -1,4 +1,7 @@
-//! `stats`: memcached's names in memcached's order as far as they mean something here, then ours.
+//! `stats`: memcached's names in memcached's order, then ours.
+//!
+//! What memcached counts and has no counterpart here is 0: monitors look for the line, and a missing one breaks
+//! them.
 
 use std::time::Duration;
 
@@ -109,8 +112,10 @@ fn general(shared: &Shared, now_seconds: u32, report: &mut Report<'_>) {
     general_connections(shared, &sums, report);
     general_commands(&sums.commands, report);
     general_traffic(shared, &sums, report);
+    general_page_moves(&sums.store, report);
+    general_threads(report);
     general_items(&sums, report);
-    general_ours(&sums.store, report);
+    general_ours(&sums, report);
 }
 
 fn general_process(shared: &Shared, now_seconds: u32, report: &mut Report<'_>) {
@@ -120,6 +125,7 @@ fn general_process(shared: &Shared, now_seconds: u32, report: &mut Report<'_>) {
     report.number("uptime", u64::from(uptime));
     report.number("time", u64::try_from(unix).unwrap_or(0));
     report.text("version", VERSION);
+    report.text("libevent", "none");
     report.number("pointer_size", u64::from(usize::BITS));
     let cpu = process::cpu_times().unwrap_or_default();
     report.seconds("rusage_user", cpu.user);
@@ -135,6 +141,15 @@ fn general_connections(shared: &Shared, sums: &Sums, report: &mut Report<'_>) {
         ("total_connections", sums.commands.total_connections),
         ("rejected_connections", sums.commands.rejected_connections),
         ("connection_structures", current),
+        ("response_obj_oom", 0),
+        ("response_obj_count", 0),
+        ("response_obj_bytes", 0),
+        ("read_buf_count", 0),
+        ("read_buf_bytes", 0),
+        ("read_buf_bytes_free", 0),
+        ("read_buf_oom", 0),
+        // Our own descriptors do not count against `-c`.
+        ("reserved_fds", 0),
     ]);
 }
 
@@ -188,28 +203,64 @@ fn general_traffic(shared: &Shared, sums: &Sums, report: &mut Report<'_>) {
     ]);
 }
 
+fn general_page_moves(store: &StoreTotals, report: &mut Report<'_>) {
+    report.numbers(&[
+        ("slab_reassign_rescues", store.page_move_rescues),
+        ("slab_reassign_chunk_rescues", 0),
+        ("slab_reassign_inline_reclaim", 0),
+        ("slab_reassign_busy_items", 0),
+        ("slab_reassign_busy_deletes", 0),
+        ("slab_reassign_busy_nomem", 0),
+    ]);
+    report.text("slab_reassign_last_busy_status", "none");
+    report.numbers(&[("slab_reassign_running", 0), ("slabs_moved", store.pages_moved)]);
+}
+
+/// Threads and logs of memcached's that do not exist here.
+fn general_threads(report: &mut Report<'_>) {
+    report.numbers(&[
+        ("lru_crawler_running", 0),
+        ("lru_crawler_starts", 0),
+        ("lru_maintainer_juggles", 0),
+        ("malloc_fails", 0),
+        ("log_worker_dropped", 0),
+        ("log_worker_written", 0),
+        ("log_watcher_skipped", 0),
+        ("log_watcher_sent", 0),
+        ("log_watchers", 0),
+        ("unexpected_napi_ids", 0),
+        ("round_robin_fallback", 0),
+    ]);
+}
+
 fn general_items(sums: &Sums, report: &mut Report<'_>) {
     let store = &sums.store;
     report.numbers(&[
-        ("slab_reassign_rescues", store.page_move_rescues),
-        ("slabs_moved", store.pages_moved),
-        ("malloc_fails", 0),
         ("bytes", store.bytes),
         ("curr_items", store.curr_items),
         ("total_items", store.total_items),
         ("slab_global_page_pool", sums.memory.pool_pages),
         ("expired_unfetched", store.expired_unfetched),
         ("evicted_unfetched", store.evicted_unfetched),
+        ("evicted_active", 0),
         ("evictions", store.evictions),
         ("reclaimed", store.reclaimed),
         ("crawler_reclaimed", store.sweep_reclaimed),
         ("crawler_items_checked", store.sweep_items_checked),
+        ("lrutail_reflocked", 0),
+        ("moves_to_cold", 0),
+        ("moves_to_warm", 0),
+        ("moves_within_lru", 0),
+        ("direct_reclaims", 0),
+        ("lru_bumps_dropped", 0),
     ]);
 }
 
 /// What memcached has no name for.
-fn general_ours(store: &StoreTotals, report: &mut Report<'_>) {
+fn general_ours(sums: &Sums, report: &mut Report<'_>) {
+    let store = &sums.store;
     report.numbers(&[
+        ("slow_reader_kicks", sums.commands.slow_reader_kicks),
         ("evicted_nonzero", store.evicted_nonzero),
         ("outofmemory", store.outofmemory),
         ("ghost_hits", store.ghost_hits),

@@ -46,6 +46,11 @@ const PROXY: Effect = Effect::Refused("the proxy");
 const ANY: Value = Value::Text { missing: "" };
 const ENDLESS: f64 = f64::INFINITY;
 
+/// A slab page of memcached, the most a chunk of it may be.
+const PAGE_KILOBYTES: i64 = 1024;
+/// memcached's largest chunk when nothing is said.
+const CHUNK_KILOBYTES_MAX: i64 = 512;
+
 const TABLE: &[Row] = &[
     ("maxconns_fast", Value::None, Effect::Acts),
     ("no_maxconns_fast", Value::None, Effect::Acts),
@@ -142,9 +147,9 @@ const TABLE: &[Row] = &[
         "slab_chunk_max",
         Value::Integer {
             least: 1,
-            most: 1 << 20,
+            most: PAGE_KILOBYTES,
             missing: "Missing slab_chunk_max argument",
-            wrong: "could not parse argument to slab_chunk_max",
+            wrong: "slab_chunk_max must be between 1 and 1024 kilobytes",
         },
         Effect::None,
     ),
@@ -346,6 +351,33 @@ impl Extended {
         Ok(())
     }
 
+    /// Largest chunk memcached would make, in bytes. Ours have a size of their own.
+    pub(super) fn chunk_bytes_max(&self) -> i64 {
+        let is_unchunked = self.has("no_chunked_items") || self.has("no_modern");
+        let default = if is_unchunked { PAGE_KILOBYTES } else { CHUNK_KILOBYTES_MAX };
+        self.integer("slab_chunk_max").unwrap_or(default) << 10
+    }
+
+    /// Refuses what memcached refuses: its largest chunk divides `-I` and its page. Nothing here depends on it,
+    /// but who moves back should not find then that the settings never held together.
+    ///
+    /// # Errors
+    /// memcached's line.
+    pub(super) fn check_item_size(&self, item_bytes_max: usize) -> Result<(), Exit> {
+        let chunk = self.chunk_bytes_max();
+        let item = i64::try_from(item_bytes_max).unwrap_or(i64::MAX);
+        let line = if chunk > item {
+            format!("slab_chunk_max (bytes: {chunk}) cannot be larger than -I (item_size_max {item})")
+        } else if item % chunk != 0 {
+            format!("-I (item_size_max: {item}) must be evenly divisible by slab_chunk_max (bytes: {chunk})")
+        } else if (PAGE_KILOBYTES << 10) % chunk != 0 {
+            format!("slab_chunk_max (bytes: {chunk}) must divide evenly into {} (slab_page_size)", PAGE_KILOBYTES << 10)
+        } else {
+            return Ok(());
+        };
+        Err(Exit::error(REFUSED, line))
+    }
+
     /// Whether a suboption was given.
     pub(super) fn has(&self, name: &str) -> bool {
         self.given.contains_key(name)
@@ -438,6 +470,22 @@ mod tests {
             "drop_privileges",
         ] {
             assert_eq!(parse(list).expect_err(list).0, 64, "{list}");
+        }
+    }
+
+    #[test]
+    fn a_chunk_divides_the_item_and_the_page() {
+        for (list, item_bytes_max, is_good) in [
+            ("", 1 << 20, true),
+            ("", 1024, false),
+            ("slab_chunk_max=1", 1024, true),
+            ("slab_chunk_max=64", 100 << 10, false),
+            ("slab_chunk_max=3", 3 << 20, false),
+            ("no_chunked_items", 1 << 20, true),
+            ("no_chunked_items", 1536 << 10, false),
+        ] {
+            let checked = parse(list).expect("known").check_item_size(item_bytes_max);
+            assert_eq!(checked.map_err(|exit| exit.code), if is_good { Ok(()) } else { Err(64) }, "{list}");
         }
     }
 

@@ -23,6 +23,8 @@ use numbers::{parse_factor, parse_integer, parse_megabytes, parse_size};
 pub const USAGE: i32 = 64;
 /// Exit status of memcached for a number out of its bounds.
 const WRONG_NUMBER: i32 = 1;
+/// memcached's line for a `-I` that is too small.
+const ITEM_SIZE_TOO_SMALL: &str = "Item max size cannot be less than 1024 bytes.";
 /// Above so many workers memcached warns.
 const WORKERS_WARNED_ABOVE: usize = 64;
 
@@ -130,7 +132,7 @@ impl Config {
         let clients = flags.clients(&extended)?;
         let mut config = Self {
             net: flags.net(&extended)?,
-            store: flags.store(clients.workers)?,
+            store: flags.store(clients.workers, &extended)?,
             commands: flags.commands(&clients),
             clients,
             process: flags.process(),
@@ -252,13 +254,14 @@ impl Flags {
         Ok(endpoints)
     }
 
-    fn store(&self, workers: usize) -> Result<store::Options, Exit> {
+    fn store(&self, workers: usize, extended: &Extended) -> Result<store::Options, Exit> {
         let limit_bytes = match self.value("memory-limit") {
             None => 64 << 20,
             Some(text) => parse_megabytes(text)
                 .ok_or_else(|| Exit::usage(format!("Invalid memory limit {text}: a number of megabytes")))?,
         };
         let item_bytes_max = self.item_bytes_max(limit_bytes)?;
+        extended.check_item_size(item_bytes_max)?;
         let growth_factor = match self.value("slab-growth-factor").map(parse_factor) {
             None => None,
             Some(Some(factor)) if factor > 1.0 => Some(factor),
@@ -287,12 +290,14 @@ impl Flags {
     fn item_bytes_max(&self, limit_bytes: u64) -> Result<usize, Exit> {
         let bytes = match self.value("max-item-size") {
             None => 1 << 20,
-            Some(text) => parse_size(text)
-                .ok_or_else(|| Exit::usage(format!("Invalid item size limit {text}: bytes, or with a k or m")))?,
+            // memcached reads such a word as 0: its line, and why.
+            Some(text) => parse_size(text).ok_or_else(|| {
+                Exit::usage(format!("{ITEM_SIZE_TOO_SMALL} {text} is no size: a number of bytes, or with a k or m"))
+            })?,
         };
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         if bytes < limits::ITEM_BYTES_MAX_LEAST {
-            return Err(Exit::usage("Item max size cannot be less than 1024 bytes."));
+            return Err(Exit::usage(ITEM_SIZE_TOO_SMALL));
         }
         if u64::try_from(bytes).unwrap_or(u64::MAX) > limit_bytes / 2 {
             return Err(Exit::usage("Cannot set item size limit higher than 1/2 of memory max."));

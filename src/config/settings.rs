@@ -37,7 +37,7 @@ pub(super) fn list(config: &Config, extended: &Extended, words: &Words<'_>) -> L
     lines.extend(crawler(config, extended, words));
     lines.extend(lru(config, extended));
     lines.extend([
-        ("num_napi_ids", words.napi_ids.unwrap_or("(null)").to_owned()),
+        ("num_napi_ids", words.napi_ids.unwrap_or("0").to_owned()),
         ("memory_file", "(null)".to_owned()),
         ("client_flags_size", "4".to_owned()),
     ]);
@@ -90,15 +90,13 @@ fn slabs(extended: &Extended) -> Lines {
     let is_old = extended.has("no_modern");
     let reassign = !is_old && !extended.has("no_slab_reassign");
     let automove = if is_old || extended.has("no_slab_automove") { "0" } else { "1" };
-    let chunk_bytes_max = if extended.has("no_chunked_items") || is_old { 1 << 20 } else { 512 << 10 };
-    let chunk_bytes_max = extended.integer("slab_chunk_max").map_or(chunk_bytes_max, |kilobytes| kilobytes << 10);
     vec![
         ("hashpower_init", text(extended, "hashpower", "0")),
         ("slab_reassign", yes(reassign)),
         ("slab_automove", text(extended, "slab_automove", automove)),
         ("slab_automove_ratio", text(extended, "slab_automove_ratio", "0.80")),
         ("slab_automove_window", text(extended, "slab_automove_window", "10")),
-        ("slab_chunk_max", chunk_bytes_max.to_string()),
+        ("slab_chunk_max", extended.chunk_bytes_max().to_string()),
     ]
 }
 

@@ -129,6 +129,7 @@ fn ports_and_addresses_combine() {
         ("-p 0", vec![]),
         ("-p 0 -l 127.0.0.1", vec![]),
         ("-p 0 -l 127.0.0.1:5", vec![tcp(local, Port::Number(5))]),
+        ("-p 5 -l 127.0.0.1:0", vec![tcp(local, Port::Any)]),
         ("-l 127.0.0.1:5,[::1]", vec![tcp(local, Port::Number(5)), tcp(Some("::1"), Port::Number(11211))]),
         ("-l 127.0.0.1 -l 127.0.0.1", vec![tcp(local, Port::Number(11211))]),
         ("-s a -a 666 -p 1", vec![Endpoint::Unix { path: "a".into(), mode: 0o666 }]),

@@ -146,6 +146,12 @@ impl Connection {
         self.unsent.as_deref_mut()
     }
 
+    /// Whether memory of values that are gone is held for output that the socket did not take.
+    #[must_use]
+    pub fn holds_gone(&self, commands: &Commands) -> bool {
+        self.unsent.as_ref().is_some_and(|unsent| unsent.holds_gone(commands))
+    }
+
     /// Keeps what the socket did not take of `output`.
     pub fn keep_unsent(&mut self, output: &mut Output) {
         self.unsent = Some(Box::new(output.take_unsent()));

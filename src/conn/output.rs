@@ -79,6 +79,12 @@ impl Output {
         &mut self.bytes
     }
 
+    /// Whether memory of values that are gone is held for it.
+    #[must_use]
+    pub fn holds_gone(&self, commands: &Commands) -> bool {
+        self.large.iter().any(|large| commands.is_gone(&large.pinned))
+    }
+
     /// Appends a reply.
     #[inline]
     pub fn push_reply(&mut self, reply: Reply) {

@@ -250,8 +250,8 @@ fn conversation() -> Vec<u8> {
     [
         &b"set a 1 0 3\r\nabc\r\nget a\r\ngets a b\r\nset b 0 0 2\r\nb\n\r\nadd b 0 0 0\r\n\r\nget  a  b \n"[..],
         &large,
-        b"get L\r\ndelete a 0\r\nincr b 1\r\nset n 0 0 1\r\n9\r\nincr n 1\r\ndecr n 3 noreply\r\n\
-            gat 0 n\r\ntouch n 0\r\n",
+        b"get L\r\ndelete a 0\r\nincr b 1\r\nset n 0 0 1\r\n9\r\nincr n 1\r\n",
+        b"decr n 3 noreply\r\ngat 0 n\r\ntouch n 0\r\n",
         b"set a x 0 3\r\nabc\r\nset a 0 0 3\r\nabcdeset a 0 0 3 noreply\r\nabc\r\nmn\n\r\n foo\r\nfoo noreply\r\n",
         &many,
         &bad_key,

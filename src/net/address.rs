@@ -116,6 +116,8 @@ fn split_port(address: &str) -> Option<(&str, Option<&str>)> {
     }
 }
 
+/// Whoever names a port of an address wants to listen there: 0 is the kernel's pick, as for `bind`, not the "off"
+/// that it is for `-p`.
 fn parse_port(digits: &str) -> Option<Port> {
     if digits == "-1" {
         return Some(Port::Any);
@@ -124,7 +126,7 @@ fn parse_port(digits: &str) -> Option<Port> {
         return None;
     }
     let number: u16 = digits.parse().ok()?;
-    Some(if number == 0 { Port::Off } else { Port::Number(number) })
+    Some(if number == 0 { Port::Any } else { Port::Number(number) })
 }
 
 #[cfg(test)]
@@ -150,7 +152,7 @@ mod tests {
         assert_eq!(one("[::1]:11212"), expected("::1", Some(11212)));
         assert_eq!(one("::1"), expected("::1", None));
         assert_eq!(one("127.0.0.1:-1").port, Some(Port::Any));
-        assert_eq!(one("127.0.0.1:0").port, Some(Port::Off));
+        assert_eq!(one("127.0.0.1:0").port, Some(Port::Any));
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub(super) struct Bench<'b> {
     pub(super) scratch: &'b mut [u8],
     pub(super) requests_left: usize,
     pub(super) logged_as: Option<u64>,
+    /// The worker's turns so far: a clock fine enough to tell who is slower.
+    pub(super) turn: u64,
 }
 
 /// What a client waits for after its turn.
@@ -63,6 +65,8 @@ pub(super) struct Client {
     /// Whether it stands in the worker's run queue.
     pub(super) is_queued: bool,
     last_heard: Seconds,
+    /// The turn in which its socket last took some of the output that is now unsent.
+    last_taken: u64,
 }
 
 impl Client {
@@ -76,6 +80,7 @@ impl Client {
             is_hung_up: false,
             is_queued: false,
             last_heard: now,
+            last_taken: 0,
         }
     }
 
@@ -95,6 +100,11 @@ impl Client {
     /// client may be silent for ever (memcached's rule).
     pub(super) fn is_idle_for(&self, seconds: u32, now: Seconds) -> bool {
         self.stream.is_tcp() && self.connection.is_idle() && now.0.saturating_sub(self.last_heard.0) > seconds
+    }
+
+    /// Since which turn its socket has taken nothing, if memory of values that are gone is held for it.
+    pub(super) fn holds_gone_since(&self, commands: &Commands) -> Option<u64> {
+        self.connection.holds_gone(commands).then_some(self.last_taken)
     }
 
     /// Gives back what the store lent.
@@ -142,9 +152,13 @@ impl Client {
         if !self.is_writable {
             return Some(Verdict::Idle);
         }
+        let before = unsent.unsent_len();
         match write_all(&mut self.stream, unsent, bench.commands) {
             Written::All => self.connection.forget_unsent(),
             Written::Blocked => {
+                if unsent.unsent_len() < before {
+                    self.last_taken = bench.turn;
+                }
                 self.is_writable = false;
                 return Some(Verdict::Idle);
             }
@@ -175,7 +189,7 @@ impl Client {
         self.last_heard = bench.commands.now().seconds;
         bench.commands.counters().bytes_read.add(count(n));
         bench.scratch[..kept].copy_from_slice(self.connection.kept());
-        let Bench { commands, output, scratch, requests_left, logged_as } = bench;
+        let Bench { commands, output, scratch, requests_left, logged_as, .. } = bench;
         let mut turn = Turn { commands, output, requests_left: *requests_left, logged_as: *logged_as };
         self.next = self.connection.receive(&scratch[..kept + n], &mut turn);
         *requests_left = turn.requests_left;
@@ -193,6 +207,7 @@ impl Client {
             Written::All => {}
             Written::Blocked => {
                 self.is_writable = false;
+                self.last_taken = bench.turn;
                 self.connection.keep_unsent(bench.output);
                 self.raise_if_shutdown();
             }

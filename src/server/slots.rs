@@ -64,13 +64,15 @@ impl<T> Slots<T> {
         Some(client)
     }
 
+    /// The clients and their tokens.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Token, &T)> {
+        let slots = self.slots.iter().enumerate();
+        slots.filter_map(|(place, slot)| slot.client.as_ref().map(|client| (token(place, slot.generation), client)))
+    }
+
     /// The tokens of the clients for which `wanted` holds.
     pub(super) fn tokens(&self, mut wanted: impl FnMut(&T) -> bool) -> Vec<Token> {
-        let clients = self.slots.iter().enumerate();
-        clients
-            .filter(|(_, slot)| slot.client.as_ref().is_some_and(&mut wanted))
-            .map(|(place, slot)| token(place, slot.generation))
-            .collect()
+        self.iter().filter(|(_, client)| wanted(client)).map(|(token, _)| token).collect()
     }
 }
 

@@ -72,6 +72,8 @@ pub struct Worker {
     scratch: Box<[u8]>,
     output: Output,
     next_idle_scan: Seconds,
+    /// Turns so far.
+    turns: u64,
 }
 
 impl Worker {
@@ -94,6 +96,7 @@ impl Worker {
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             output: Output::for_worker(),
             next_idle_scan: Seconds::START,
+            turns: 0,
         }
     }
 
@@ -132,6 +135,7 @@ impl Worker {
 
     fn turn(&mut self, events: &Events) {
         self.commands.begin_turn(self.clock.now());
+        self.turns += 1;
         let queued = self.run_queue.len();
         let waiting = std::mem::take(&mut self.waiting);
         let budget = self.budget(events.iter().take(2).count() + queued + waiting.len());
@@ -150,6 +154,10 @@ impl Worker {
             self.serve_queued(token, budget);
         }
         self.scan_idle();
+        if self.commands.readers_hold_too_much() {
+            let has_served = queued > 0 || events.iter().any(|event| event.token() != WAKE);
+            self.close_slow_readers(has_served);
+        }
         self.commands.end_turn();
     }
 
@@ -184,6 +192,7 @@ impl Worker {
             scratch: &mut self.scratch,
             requests_left: budget,
             logged_as,
+            turn: self.turns,
         };
         match client.serve(&mut bench) {
             Verdict::Idle => {}
@@ -226,6 +235,27 @@ impl Worker {
         self.roster.closed(self.number);
     }
 
+    /// Clients that asked for large values and do not take them keep the memory of what was overwritten since:
+    /// the one whose socket has taken nothing for longest is closed first. Those of other workers are seen by
+    /// these only, so they are woken; a turn that was nothing but such a call does not call back.
+    #[cold]
+    fn close_slow_readers(&mut self, has_served: bool) {
+        while self.commands.readers_hold_too_much() {
+            let readers = self.slots.iter();
+            let holding = readers.filter_map(|(token, client)| Some((client.holds_gone_since(&self.commands)?, token)));
+            let Some((_, slowest)) = holding.min_by_key(|(since, _)| *since) else {
+                if has_served {
+                    self.roster.wake_workers();
+                }
+                return;
+            };
+            let number = logged_as(slowest);
+            log::warn!("closing client {number}: it reads too slowly, and values it asked for are gone but for it");
+            self.commands.counters().slow_reader_kicks.bump();
+            self.close(slowest);
+        }
+    }
+
     /// Once a second, when the option is on.
     fn scan_idle(&mut self) {
         let Some(seconds_max) = self.idle_seconds_max else { return };
@@ -241,7 +271,7 @@ impl Worker {
     }
 }
 
-/// The number a client's commands are logged under.
+/// The number a client is called by in the log.
 #[cold]
 fn logged_as(token: Token) -> u64 {
     u64::try_from(slots::place(token)).unwrap_or(u64::MAX)

@@ -16,7 +16,7 @@ use crate::time::Now;
 /// First word of every arena: "FLAGSTON" read as a little-endian number.
 const MAGIC: u64 = u64::from_le_bytes(*b"FLAGSTON");
 /// Number of the layout that `LAYOUT.md` describes.
-const LAYOUT: u64 = 1;
+const LAYOUT: u64 = 2;
 /// Bytes of the superblock.
 const SUPERBLOCK_BYTES: usize = OS_PAGE_BYTES;
 /// Most stripes: 4096 locks keep two of a hundred threads apart.
@@ -108,8 +108,8 @@ impl Geometry {
         // The smallest items, twelve to a bucket of 64 bytes, at half load.
         let index_bytes = (reserve / CHUNK_BYTES_MIN * 64 / 6).next_multiple_of(stripes * 64);
         let rings_at = (index_at + index_bytes).next_multiple_of(OS_PAGE_BYTES);
-        // Half of all chunks, four bytes each: over our classes' sizes that sums to less than the reserve itself.
-        let rings_bytes = (reserve + pages_max * page_bytes + 256 * OS_PAGE_BYTES).next_multiple_of(OS_PAGE_BYTES);
+        // Half of the smallest chunks there could be, four bytes each.
+        let rings_bytes = (reserve / CHUNK_BYTES_MIN * 4).next_multiple_of(OS_PAGE_BYTES) + OS_PAGE_BYTES;
         let ghost_at = (rings_at + rings_bytes).next_multiple_of(OS_PAGE_BYTES);
         let ghost_bytes = (reserve / CHUNK_BYTES_MIN * 2).next_multiple_of(OS_PAGE_BYTES);
         let items_end = u64::try_from(index_at).unwrap_or(u64::MAX);

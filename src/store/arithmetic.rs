@@ -1,7 +1,7 @@
 //! incr and decr: decimals of 64 bits in place, padded with spaces on the right as memcached pads them.
 
 use super::Store;
-use super::item::{Marks, NewItem, Ref, mark};
+use super::item::{Marks, NewItem, Ref, SMALL_VALUE_BYTES_MAX, mark};
 use super::outcome::{Arithmetic, ArithmeticExtras, ArithmeticOutcome, ArithmeticRequest};
 use super::reserve::Local;
 use super::table::{Found, LockedStripe};
@@ -9,8 +9,8 @@ use super::write::{Change, Halt};
 use crate::bytes::parse_u64;
 use crate::time::{Expiry, Seconds};
 
-/// Longest value that can be a number: twenty digits, and spaces around them as far as memcached looks.
-const NUMBER_BYTES_MAX: usize = 128;
+/// What a number shorter than its value is padded with.
+static SPACES: [u8; SMALL_VALUE_BYTES_MAX] = [b' '; SMALL_VALUE_BYTES_MAX];
 
 impl Store {
     /// Adds to or subtracts from a decimal value. Flags and expiry stay; the item gets a new version.
@@ -56,7 +56,7 @@ impl Store {
     ) -> Result<(ArithmeticOutcome, bool), Halt> {
         let chunk = self.pages.chunk(found.reference);
         let old_len = chunk.value_len();
-        if chunk.is_large() || old_len > NUMBER_BYTES_MAX || old_len == 0 {
+        if chunk.is_large() || old_len == 0 {
             return Ok((ArithmeticOutcome::NonNumeric, false));
         }
         if extras.compare.is_some_and(|compare| compare != self.wire_cas(stripe, chunk)) {
@@ -69,11 +69,9 @@ impl Store {
             Arithmetic::Incr(delta) => old.wrapping_add(delta),
             Arithmetic::Decr(delta) => old.saturating_sub(delta),
         };
-        let mut text = [b' '; NUMBER_BYTES_MAX];
         let mut buffer = itoa::Buffer::new();
         let digits = buffer.format(number).as_bytes();
-        text[..digits.len()].copy_from_slice(digits);
-        let parts: [&[u8]; 1] = [&text[..digits.len().max(old_len)]];
+        let parts = [digits, &SPACES[..old_len.saturating_sub(digits.len())]];
         let expiry = chunk.expiry();
         let mut change = self.rewritten(request.key, found, &parts, now);
         change.new.expiry = extras.touch.unwrap_or(expiry);
@@ -83,6 +81,10 @@ impl Store {
         match request.change {
             Arithmetic::Incr(_) => class.incr_hits.bump(),
             Arithmetic::Decr(_) => class.decr_hits.bump(),
+        }
+        if digits.len() > old_len {
+            // memcached links a new item then, and counts it.
+            local.counters.total_items.bump();
         }
         let cas = self.wire_cas(stripe, self.pages.chunk(written.reference));
         Ok((ArithmeticOutcome::Value { number, cas, expiry, is_created: false }, false))
@@ -120,7 +122,29 @@ impl Store {
     }
 }
 
-/// The number a value is, spaces around it allowed.
+/// The number a value begins with, as memcached reads it: white space and a plus sign may come before it, and
+/// after it the end or white space and anything.
 fn number_in(value: &[u8]) -> Option<u64> {
-    parse_u64(value.trim_ascii())
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
+    let start = value.iter().position(|byte| !is_space(byte))?;
+    let unsigned = value[start..].strip_prefix(b"+").unwrap_or_else(|| &value[start..]);
+    let digits = unsigned.iter().position(is_space).map_or(unsigned, |end| &unsigned[..end]);
+    parse_u64(digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number_in;
+
+    #[test]
+    fn a_number_ends_where_white_space_begins() {
+        for (value, number) in
+            [(&b"5"[..], 5), (b" 5", 5), (b"5  ", 5), (b"+5", 5), (b"5 6", 5), (b"9 x", 9), (b"1\t", 1), (b"007", 7)]
+        {
+            assert_eq!(number_in(value), Some(number), "{value:?}");
+        }
+        for value in [&b""[..], b" ", b"-1", b"x", b"5x", b"++5", b"+ 5", b"18446744073709551616"] {
+            assert_eq!(number_in(value), None, "{value:?}");
+        }
+    }
 }

@@ -152,7 +152,9 @@ impl Store {
         for class in self.pages.classes.all() {
             let guard = self.classes[class.index()].lock();
             let mut seen = HashSet::new();
-            for reference in guard.queues.ring().iter().filter(|&reference| self.pages.is_chunk_of(reference, class)) {
+            for reference in
+                guard.queues.ring().iter(&self.blocks).filter(|&reference| self.pages.is_chunk_of(reference, class))
+            {
                 let has_bit = self.pages.chunk(reference).state() & state::IN_RING != 0;
                 ensure!(!has_bit || seen.insert(reference), "{reference:?} is in the ring of {class:?} twice");
             }

@@ -4,7 +4,7 @@
 //! A page whose earliest expiry lies ahead is skipped. Items are picked under the class's lock and removed under
 //! their stripe's, like victims of an eviction.
 
-use super::evict::Victim;
+use super::evict::{Reason, Victim};
 use super::item::{Chunk, state};
 use super::reserve::Local;
 use super::slab::classes::ClassId;
@@ -129,7 +129,7 @@ impl Store {
             }
             if self.looks_dead(&guard, chunk, now) {
                 let hash = self.index.hash(chunk.key(&*guard));
-                dead.push(Victim { reference, hash, dead: true, from_small: false });
+                dead.push(Victim { reference, hash, reason: Reason::Dead });
             } else if chunk.state() & state::HAS_EXPTIME != 0
                 && let Expiry::At(deadline) = chunk.expiry()
             {

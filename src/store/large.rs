@@ -157,6 +157,12 @@ impl Store {
         self.orphaned_bytes.load(Ordering::Relaxed) > self.options.limit_bytes / 8
     }
 
+    /// Whether a pinned value is among those: only its readers hold its memory.
+    #[must_use]
+    pub fn is_orphan(&self, pinned: &Pinned) -> bool {
+        self.pages.chunk(pinned.head).key_len() == 0
+    }
+
     /// Ends the index's hold on a large item that was just taken out of it, under its stripe's lock.
     pub(super) fn let_go_large(&self, local: &mut Local, head: Ref) {
         let chunk = self.pages.chunk(head);

@@ -35,12 +35,12 @@ pub use outcome::{
 pub use reserve::Local;
 
 use self::arena::{Arena, Geometry};
+use self::evict::Blocks;
 use self::evict::ghost::Ghost;
-use self::evict::{ClassQueues, Ring};
 use self::item::Chunk;
 use self::rebalance::Mover;
 use self::report::ClassCounters;
-use self::slab::classes::{ClassId, ClassTable};
+use self::slab::classes::ClassTable;
 use self::slab::page::Pages;
 use self::slab::pool::Pool;
 use self::slab::{Class, ClassState};
@@ -48,7 +48,6 @@ use self::table::{Index, LockedStripe};
 use crate::hash::KeyHasher;
 use crate::limits::{CLIENT_FLAGS_BYTES, MEMCACHED_ITEM_OVERHEAD_BYTES};
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, Rank};
-use crate::sys::memory::OS_PAGE_BYTES;
 use crate::telemetry::{Registry, StoreCounters};
 
 /// All items and the memory they live in.
@@ -59,6 +58,7 @@ pub struct Store {
     pool: Pool,
     classes: Box<[Class]>,
     index: Index,
+    blocks: Blocks,
     ghost: Ghost,
     counters: Registry<StoreCounters>,
     class_counters: Registry<Vec<ClassCounters>>,
@@ -98,10 +98,11 @@ impl Store {
         let pool = Pool::new(&arena, options.limit_bytes, arena.head_bytes(options.limit_bytes) + heap_bytes);
         let hasher = KeyHasher::with_seed(options.hash_seed);
         let index = Index::new(&arena, &pool, hasher).ok_or(OpenError::TooSmall)?;
-        let classes = lay_classes(&arena, &table);
+        let classes: Box<[Class]> = table.all().map(|_| Class::new()).collect();
         let store = Self {
             options: options.clone(),
             pages: Pages::new(&arena, page_table_at, table),
+            blocks: Blocks::new(&arena),
             ghost: Ghost::new(&arena),
             mover: Mutex::new(Rank::Mover, Mover::new(classes.len())),
             arena,
@@ -211,22 +212,6 @@ impl Store {
         self.index.flush();
         self.nudge();
     }
-}
-
-/// Lays the classes' rings out in their region. A ring may hold half of all chunks its class could ever have.
-fn lay_classes(arena: &Arc<Arena>, table: &ClassTable) -> Box<[Class]> {
-    let mut at = arena.geometry.rings_at;
-    let reserve = arena.geometry.pages_max * arena.geometry.page_bytes;
-    table
-        .all()
-        .map(|id: ClassId| {
-            let bytes = (reserve / table.chunk_bytes(id) * 2).next_multiple_of(OS_PAGE_BYTES);
-            let ring = Ring::new(arena, at, bytes);
-            at += bytes;
-            assert!(at <= arena.geometry.rings_at + arena.geometry.rings_bytes, "the rings fit their region");
-            Class::new(id, ClassQueues::new(ring))
-        })
-        .collect()
 }
 
 impl std::fmt::Debug for Store {

@@ -6,14 +6,14 @@
 //! All background work of the store is one step function, called by one thread that sleeps while nothing is due.
 
 use super::Store;
-use super::evict::Victim;
+use super::evict::{Reason, Victim};
 use super::expire::Sweep;
 use super::item::{PART, Ref, state};
 use super::outcome::Progress;
 use super::reserve::{Effort, Local};
 use super::slab::classes::ClassId;
 use super::slab::page::PageId;
-use crate::sync::Ordering;
+use crate::sync::{Ordering, yield_now};
 use crate::time::{Now, Seconds};
 
 /// Chunks of a draining page looked at in one step.
@@ -25,11 +25,11 @@ const PASSES_MAX: u32 = 200;
 /// A hand must turn so much faster than another for a page to move between them.
 const RATE_RATIO: f64 = 1.5;
 /// How much of a class's turn rate is renewed by each look.
-const RATE_WEIGHT: f64 = 0.3;
-/// Chunks passed by all hands between two looks, as a share of all chunks.
-const LOOK_SHARE: u64 = 32;
+const RATE_WEIGHT: f64 = 1.0 / 64.0;
+/// Chunks examined in all classes between two looks, as a share of all chunks.
+const LOOK_SHARE: u64 = 256;
 /// Steps of the mover that a thread in need makes itself.
-const DRIVEN_STEPS_MAX: usize = 4096;
+const DRIVEN_STEPS_MAX: usize = 16 * 1024;
 /// Longest chain that is moved; a longer item is evicted.
 const MOVED_PARTS_MAX: usize = 64;
 
@@ -41,7 +41,6 @@ pub(super) struct Mover {
     rates: Vec<Rate>,
     /// Sum of all hands' steps at the last look.
     passed: u64,
-    ghost_checked: Option<Seconds>,
 }
 
 /// A page being emptied.
@@ -55,6 +54,19 @@ struct Drain {
     to: Option<ClassId>,
 }
 
+/// What a step did for the draining page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Drained {
+    /// There is more of it.
+    Partly,
+    /// All of it was looked at, and something is still out.
+    Stuck,
+    /// It is its new class's now.
+    Empty,
+    /// It stays where it was.
+    GivenUp,
+}
+
 /// How fast a class's hand turns.
 #[derive(Clone, Copy, Debug, Default)]
 struct Rate {
@@ -63,15 +75,29 @@ struct Rate {
     turns: f64,
 }
 
+/// What the mover sees of a class.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    class: ClassId,
+    /// Chunks examined for eviction, ever.
+    passed: u64,
+    chunks: u64,
+    pages: f64,
+    /// It has free chunks: it needs no page.
+    has_room: bool,
+}
+
+impl Rate {
+    fn renew(&mut self, look: &Look) {
+        let turns = ratio(look.passed - self.passed, look.chunks.max(1));
+        self.passed = look.passed;
+        self.turns += (turns - self.turns) * RATE_WEIGHT;
+    }
+}
+
 impl Mover {
     pub(super) fn new(classes: usize) -> Self {
-        Self {
-            drain: None,
-            sweep: Sweep::default(),
-            rates: vec![Rate::default(); classes],
-            passed: 0,
-            ghost_checked: None,
-        }
+        Self { drain: None, sweep: Sweep::default(), rates: vec![Rate::default(); classes], passed: 0 }
     }
 
     /// The page that is being emptied, for the audit.
@@ -90,7 +116,7 @@ impl Store {
         let mut mover = self.mover.lock();
         let moving = self.move_step(&mut mover, local, now);
         let sweeping = self.sweep_step(&mut mover.sweep, local, now);
-        let growing = self.ghost_step(&mut mover, now);
+        let growing = self.ghost_step();
         drop(mover);
         if moving || sweeping || growing {
             return Progress::More;
@@ -100,19 +126,14 @@ impl Store {
     }
 
     /// Lets the ghost's size follow the number of items: what the rings leave of 2.3 bytes an item.
-    fn ghost_step(&self, mover: &mut Mover, now: Seconds) -> bool {
+    fn ghost_step(&self) -> bool {
         let totals = self.totals();
-        if totals.evictions == 0 || mover.ghost_checked == Some(now) {
+        if totals.evictions == 0 {
             return false;
         }
         let items = usize::try_from(totals.curr_items).unwrap_or(0);
-        let rings: usize = self.classes.iter().map(|class| class.lock().queues.bytes()).sum();
-        let bytes = (items * 23 / 10).saturating_sub(rings).min(items * 18 / 10);
-        let done = self.ghost.adjust(&self.arena, &self.pool, bytes / 2, GHOST_STEPS);
-        if done {
-            mover.ghost_checked = Some(now);
-        }
-        !done
+        let bytes = (items * 23 / 10).saturating_sub(self.blocks.bytes()).min(items * 18 / 10);
+        self.ghost.adjust(&self.arena, &self.pool, bytes / 2, GHOST_STEPS)
     }
 
     /// Remembers that a class found nothing, and calls the page mover.
@@ -121,7 +142,7 @@ impl Store {
         self.nudge();
     }
 
-    /// Empties a page for a class right now, in steps, by the calling thread; false when no class can give one.
+    /// Empties a page for a class right now, in steps, by the calling thread; false when no class could give one.
     #[cold]
     pub(super) fn move_page_to(&self, local: &mut Local, class: ClassId, now: Seconds) -> bool {
         let mut mover = self.mover.lock();
@@ -132,9 +153,11 @@ impl Store {
                 }
                 continue;
             };
-            self.drain_step(&mut mover, local, now);
-            if mover.drain.is_none() && drain.to.is_none_or(|to| to == class) {
-                return true;
+            match self.drain_step(&mut mover, local, now) {
+                Drained::Empty if drain.to.is_none_or(|to| to == class) => return true,
+                // What is still out is in other threads' hands: they need a moment to give it back.
+                Drained::Stuck => yield_now(),
+                Drained::Empty | Drained::Partly | Drained::GivenUp => {}
             }
         }
         false
@@ -158,65 +181,50 @@ impl Store {
 
     /// Compares how fast hands turn and begins a move from the slowest to the fastest.
     fn balance(&self, mover: &mut Mover, local: &mut Local) -> bool {
-        let looks: Vec<(u64, u64, u32)> = self
-            .classes
-            .iter()
-            .map(|class| {
-                let state = class.lock();
-                let chunks = u64::from(state.pages)
-                    * u64::try_from(self.pages.chunks_per_page(class.id)).expect("64 bits hold a usize");
-                (state.queues.passed, chunks, state.pages)
-            })
-            .collect();
-        let passed: u64 = looks.iter().map(|look| look.0).sum();
-        let chunks: u64 = looks.iter().map(|look| look.1).sum();
+        let looks: Vec<Look> = self.pages.classes.all().map(|class| self.look(class)).collect();
+        let passed: u64 = looks.iter().map(|look| look.passed).sum();
+        let chunks: u64 = looks.iter().map(|look| look.chunks).sum();
         if passed - mover.passed < (chunks / LOOK_SHARE).max(1) {
             return false;
         }
         mover.passed = passed;
-        for (rate, &(passed, chunks, _)) in mover.rates.iter_mut().zip(&looks) {
-            let turns = ratio(passed - rate.passed, chunks.max(1));
-            rate.passed = passed;
-            rate.turns += (turns - rate.turns) * RATE_WEIGHT;
+        for (rate, look) in mover.rates.iter_mut().zip(&looks) {
+            rate.renew(look);
         }
-        let fastest = self
-            .pages
-            .classes
-            .all()
-            .filter(|class| looks[class.index()].2 > 0)
-            .max_by(|a, b| mover.rates[a.index()].turns.total_cmp(&mover.rates[b.index()].turns));
-        let Some(fastest) = fastest else { return false };
-        let slowest = self
-            .pages
-            .classes
-            .all()
-            .filter(|class| looks[class.index()].2 > 1 && *class != fastest)
-            .min_by(|a, b| mover.rates[a.index()].turns.total_cmp(&mover.rates[b.index()].turns));
-        let Some(slowest) = slowest else { return false };
-        if mover.rates[fastest.index()].turns < mover.rates[slowest.index()].turns * RATE_RATIO {
-            return false;
+        let turns = |look: &&Look| mover.rates[look.class.index()].turns;
+        let by_turns = |a: &&Look, b: &&Look| turns(a).total_cmp(&turns(b));
+        let fastest = looks.iter().filter(|look| look.chunks > 0 && !look.has_room).max_by(by_turns);
+        let slowest = looks.iter().filter(|look| look.pages > 1.0).min_by(by_turns);
+        let (Some(fastest), Some(slowest)) = (fastest, slowest) else { return false };
+        // Classes of few pages: after the move the one must not be slower than the other was before.
+        let after = |look: &Look, change: f64| turns(&look) * look.pages / (look.pages + change);
+        let is_worth_it = turns(&fastest) > turns(&slowest) * RATE_RATIO && after(fastest, 1.0) > after(slowest, -1.0);
+        is_worth_it && self.begin_drain_of(mover, slowest.class, Some(fastest.class), local)
+    }
+
+    fn look(&self, class: ClassId) -> Look {
+        let state = self.classes[class.index()].lock();
+        let per_page = u32::try_from(self.pages.chunks_per_page(class)).expect("pages hold fewer than 2^32 chunks");
+        Look {
+            class,
+            passed: state.queues.passed,
+            chunks: u64::from(state.pages) * u64::from(per_page),
+            pages: f64::from(state.pages),
+            has_room: state.free_chunks > per_page / 4,
         }
-        self.begin_drain_of(mover, slowest, Some(fastest), local)
     }
 
     /// Begins to empty a page for a class or the pool: of the class whose hand turns slowest.
     fn begin_drain(&self, mover: &mut Mover, to: Option<ClassId>, local: &mut Local) -> bool {
-        let mut donors: Vec<(f64, ClassId)> = self
-            .pages
-            .classes
-            .all()
-            .filter(|class| Some(*class) != to)
-            .filter(|class| self.classes[class.index()].lock().pages > 0)
-            .map(|class| (mover.rates[class.index()].turns, class))
-            .collect();
-        donors.sort_by(|a, b| a.0.total_cmp(&b.0).then(self.pages_in(b.1).cmp(&self.pages_in(a.1))));
-        // A class's last page is the last resort.
-        donors.sort_by_key(|donor| self.pages_in(donor.1) <= 1);
-        donors.into_iter().any(|(_, donor)| self.begin_drain_of(mover, donor, to, local))
-    }
-
-    fn pages_in(&self, class: ClassId) -> u32 {
-        self.classes[class.index()].lock().pages
+        let mut donors: Vec<Look> = self.pages.classes.all().map(|class| self.look(class)).collect();
+        donors.retain(|donor| donor.chunks > 0 && Some(donor.class) != to);
+        let turns = |donor: &Look| mover.rates[donor.class.index()].turns;
+        // A class's last page is the last resort; among equals the one with the most pages gives.
+        donors.sort_by(|a, b| {
+            let last_resort = (a.pages <= 1.0).cmp(&(b.pages <= 1.0));
+            last_resort.then(turns(a).total_cmp(&turns(b))).then(b.pages.total_cmp(&a.pages))
+        });
+        donors.into_iter().any(|donor| self.begin_drain_of(mover, donor.class, to, local))
     }
 
     fn begin_drain_of(&self, mover: &mut Mover, class: ClassId, to: Option<ClassId>, local: &mut Local) -> bool {
@@ -234,8 +242,8 @@ impl Store {
     }
 
     /// Empties some chunks of the draining page; ends the drain when the page is empty or stays stuck.
-    fn drain_step(&self, mover: &mut Mover, local: &mut Local, now: Seconds) {
-        let Some(mut drain) = mover.drain else { return };
+    fn drain_step(&self, mover: &mut Mover, local: &mut Local, now: Seconds) -> Drained {
+        let Some(mut drain) = mover.drain else { return Drained::GivenUp };
         let end = self.pages.entry(drain.page).formatted.load(Ordering::Acquire);
         let until = end.min(drain.chunk + CHUNKS_A_STEP);
         for number in drain.chunk..until {
@@ -244,12 +252,12 @@ impl Store {
         drain.chunk = until;
         mover.drain = Some(drain);
         if until < end {
-            return;
+            return Drained::Partly;
         }
         self.surrender(local);
         if self.finish_drain(local, drain) {
             mover.drain = None;
-            return;
+            return Drained::Empty;
         }
         (drain.chunk, drain.passes) = (0, drain.passes + 1);
         mover.drain = Some(drain);
@@ -260,7 +268,9 @@ impl Store {
         if drain.passes > PASSES_MAX {
             self.classes[drain.class.index()].lock().abandon_drain(&self.pages, drain.class, drain.page);
             mover.drain = None;
+            return Drained::GivenUp;
         }
+        Drained::Stuck
     }
 
     fn finish_drain(&self, local: &Local, drain: Drain) -> bool {
@@ -301,23 +311,9 @@ impl Store {
             };
         if is_moved {
             local.counters.page_move_rescues.bump();
-        } else if self.evict_for_move(local, Victim { reference: head, hash, dead: false, from_small: false }, now) {
+        } else if self.evict(local, Victim { reference: head, hash, reason: Reason::Forced }, now) {
             local.counters.page_move_evictions.bump();
         }
-    }
-
-    /// Evicts an item whatever its frequency; one that is being read is left to its readers.
-    fn evict_for_move(&self, local: &mut Local, victim: Victim, now: Seconds) -> bool {
-        let mut stripe = self.index.lock(victim.hash);
-        let Some(slot) = stripe.find_reference(victim.hash, victim.reference) else { return false };
-        let chunk = self.pages.chunk(victim.reference);
-        match self.why_dead(&stripe, chunk, now) {
-            Some(_) => self.count_reclaimed(local, chunk),
-            None => self.count_evicted(local, victim.reference, chunk, now),
-        }
-        stripe.remove(victim.hash, slot);
-        self.let_go(local, victim.reference);
-        true
     }
 
     /// Copies a small item to another chunk of its class; false when there is none or it changed meanwhile.

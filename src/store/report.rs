@@ -115,7 +115,6 @@ impl Store {
     #[must_use]
     pub fn memory_report(&self) -> MemoryReport {
         let (committed_bytes, limit_bytes) = self.pool.budget();
-        let queues: usize = self.classes.iter().map(|class| class.lock().queues.bytes()).sum();
         let pages: u64 = self.classes.iter().map(|class| u64::from(class.lock().pages)).sum();
         MemoryReport {
             limit_bytes,
@@ -124,7 +123,7 @@ impl Store {
             index_buckets: self.index.bucket_count(),
             pool_pages: number(self.pool.free_pages()),
             page_bytes: pages * number(self.pages.page_bytes),
-            eviction_bytes: number(queues + self.ghost.bytes()),
+            eviction_bytes: number(self.blocks.bytes() + self.ghost.bytes()),
             head_bytes: self.arena.head_bytes(self.options.limit_bytes),
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crossbeam::utils::CachePadded;
 
-use super::evict::{Pick, Surroundings, Victim};
+use super::evict::{Means, Pick, Reason, Surroundings, Victim};
 use super::item::{Chunk, Ref, state};
 use super::report::ClassCounters;
 use super::slab::ClassState;
@@ -186,20 +186,21 @@ impl Store {
 
     /// Gives the class what the thread has for it: freed chunks, new items for the ring, ghost hits.
     fn hand_in(&self, local: &mut Local, class: ClassId, state: &mut ClassState) {
+        let means = Means { arena: &self.arena, pool: &self.pool, pages: &self.pages, blocks: &self.blocks };
         let magazine = &mut local.magazines[class.index()];
         local.frees -= magazine.frees.len();
         for reference in magazine.frees.drain(..) {
             state.give(&self.pages, reference);
         }
         for reference in magazine.committed.drain(..) {
-            state.push_small(&self.arena, &self.pool, &self.pages, class, reference);
+            state.push_small(&means, class, reference);
         }
         state.queues.note_ghost_hits(std::mem::take(&mut magazine.ghost_hits));
     }
 
     /// Evicts up to `wanted` items of a class.
     fn evict_from(&self, local: &mut Local, class: ClassId, wanted: usize, now: Seconds) -> Pick {
-        let around = Surroundings { pages: &self.pages, index: &self.index, now };
+        let around = Surroundings { pages: &self.pages, blocks: &self.blocks, index: &self.index, now };
         let mut victims = std::mem::take(&mut local.victims);
         let pick = {
             let mut state = self.classes[class.index()].lock();
@@ -220,7 +221,13 @@ impl Store {
         let Some(slot) = stripe.find_reference(victim.hash, victim.reference) else { return false };
         let chunk = self.pages.chunk(victim.reference);
         let dead = self.why_dead(&stripe, chunk, now);
-        if dead.is_none() && (victim.dead || chunk.state() & state::FREQUENCY != 0) {
+        let is_spared = match victim.reason {
+            Reason::Dead => true,
+            Reason::Small | Reason::Main => chunk.state() & state::FREQUENCY != 0,
+            // One that is being read gives no memory back: its page is left to its readers.
+            Reason::Forced => chunk.is_large() && chunk.pins() > 1,
+        };
+        if dead.is_none() && is_spared {
             return false;
         }
         stripe.remove(victim.hash, slot);
@@ -230,7 +237,7 @@ impl Store {
         }
         self.let_go(local, victim.reference);
         drop(stripe);
-        if victim.from_small && dead.is_none() {
+        if victim.reason == Reason::Small && dead.is_none() {
             self.ghost.insert(victim.hash);
         }
         true

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use flagstone::time::{Expiry, Seconds};
 
 /// What the map knows of an item.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) value: Vec<u8>,
     pub(crate) client_flags: u32,
@@ -20,6 +20,13 @@ pub(crate) struct Marks {
     pub(crate) is_stale: bool,
     pub(crate) is_won: bool,
     pub(crate) has_binary_key: bool,
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let start = &self.value[..self.value.len().min(24)];
+        write!(f, "{} bytes {start:?}.., flags {}, {:?}", self.value.len(), self.client_flags, self.expiry)
+    }
 }
 
 /// A store without limits.

@@ -445,7 +445,9 @@ impl<'m> Session<'m> {
         let outcome = self.store.arithmetic(&mut self.local, &request, self.now.seconds);
         let extras = extras.unwrap_or_default();
         let old = self.map.get(&key, self.now.seconds).cloned();
-        let number = old.as_ref().and_then(|entry| number_in(&entry.value));
+        // A value that lies in a chain is no number, whatever it begins with.
+        let small = old.as_ref().filter(|entry| key.len() + entry.value.len() < 16_300);
+        let number = small.and_then(|entry| number_in(&entry.value));
         match (outcome, old, number) {
             (ArithmeticOutcome::NotFound, None, _) | (ArithmeticOutcome::NonNumeric, Some(_), None) => {}
             (ArithmeticOutcome::Value { number, cas, is_created: true, .. }, None, _) => {
@@ -525,10 +527,10 @@ impl<'m> Session<'m> {
     }
 }
 
+/// memcached's notion of a number: the first word, perhaps with a plus sign, if it is one.
 fn number_in(value: &[u8]) -> Option<u64> {
-    std::str::from_utf8(value.trim_ascii())
-        .ok()
-        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?
-        .parse()
-        .ok()
+    let word = value.split(|byte| matches!(byte, b' ' | 9..=13)).find(|word| !word.is_empty())?;
+    let digits = std::str::from_utf8(word).ok()?;
+    let digits = digits.strip_prefix('+').unwrap_or(digits);
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }

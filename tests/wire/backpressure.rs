@@ -7,6 +7,9 @@ use crate::server::{Server, wait_for};
 /// What the server may grow by while 64 MiB of replies wait for a client that does not read.
 const GROWTH_BYTES_MAX: u64 = 24 << 20;
 
+/// What it may grow by besides the memory for items, whatever clients do not read.
+const OVERHEAD_GROWTH_BYTES_MAX: u64 = 4 << 20;
+
 fn get_reply(key: &str, value: &[u8]) -> Vec<u8> {
     [&value_bytes(key, value), b"END\r\n".as_slice()].concat()
 }
@@ -71,6 +74,75 @@ fn clients_that_do_not_read_and_leave_are_forgotten() {
     }
     wait_for("the others are gone", || (other.stat("curr_connections") == 1).then_some(()));
     other.expect_value("large", &value);
+}
+
+/// Clients ask for a value again and again and never read it, while another one overwrites it: what they hold is
+/// gone from the cache, and more than an eighth of `-m` of that is nobody's right.
+#[test]
+fn readers_too_slow_for_values_that_are_gone_are_closed() {
+    let server = Server::start(&["-m", "16"]);
+    let mut other = server.client();
+    let value = |seed| pattern(seed, 900_000);
+    for number in 0..40 {
+        other.set(&format!("k{number}"), value(number));
+    }
+    let before = server.peak_bytes();
+    let mut lazy: Vec<Client> = Vec::new();
+    for round in 0..16 {
+        let mut client = server.client();
+        client.send("get large\r\n".repeat(100));
+        lazy.push(client);
+        for _ in 0..4 {
+            other.set("large", value(round));
+            other.expect_value("large", value(round));
+        }
+    }
+    let mut round = 100;
+    wait_for("slow readers are closed", || {
+        round += 1;
+        other.set("large", value(round));
+        other.expect_value("large", value(round));
+        (other.stat("slow_reader_kicks") > 0).then_some(())
+    });
+    let closed = other.stat("slow_reader_kicks");
+    let open = 1 + u64::try_from(lazy.len()).expect("a few") - closed;
+    wait_for("those are gone, and no others", || (other.stat("curr_connections") == open).then_some(()));
+    assert!(server.log().contains("reads too slowly"), "it is said in the log");
+    let growth = server.peak_bytes().saturating_sub(before);
+    assert!(growth < OVERHEAD_GROWTH_BYTES_MAX, "the server grew by {growth} bytes");
+    for number in 0..40 {
+        other.set(&format!("k{number}"), value(number));
+        other.expect_value(&format!("k{number}"), value(number));
+    }
+}
+
+#[test]
+fn a_slow_reader_of_values_that_stay_is_left_alone() {
+    let server = Server::start(&["-m", "16", "-t", "1"]);
+    let mut other = server.client();
+    let value = pattern(1, 900_000);
+    other.set("kept", &value);
+    let mut innocent = server.client();
+    innocent.send("get kept\r\n".repeat(50));
+    innocent.expect("VALUE kept 0 900000\r\n");
+    let mut lazy: Vec<Client> = Vec::new();
+    for round in 0..16 {
+        let mut client = server.client();
+        client.send("get large\r\n".repeat(100));
+        lazy.push(client);
+        other.set("large", pattern(round, 900_000));
+        other.expect_value("large", pattern(round, 900_000));
+        other.expect_value("kept", &value);
+    }
+    wait_for("a slow reader is closed", || {
+        other.set("large", &value);
+        (other.stat("slow_reader_kicks") > 0).then_some(())
+    });
+    innocent.expect(&value);
+    innocent.expect("\r\nEND\r\n");
+    for _ in 1..50 {
+        innocent.expect(get_reply("kept", &value));
+    }
 }
 
 #[test]

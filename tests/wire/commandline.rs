@@ -5,15 +5,17 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
 
-/// The options that help tells of, and some of the extended ones.
+/// The options that help tells of.
 const OPTIONS: &str = "\
-    -p --port -U --udp-port -s --unix-socket -a --unix-mask -A --enable-shutdown -l --listen -d \
+    -p --port -s --unix-socket -a --unix-mask -A --enable-shutdown -l --listen -d \
     --daemon -r --enable-coredumps -u --user -m --memory-limit -M --disable-evictions -c \
     --conn-limit -k --lock-memory -v --verbose -h --help -i --license -V --version -P --pidfile \
     -f --slab-growth-factor -n --slab-min-size -L --enable-largepages -D -t --threads -R \
     --max-reqs-per-event -C --disable-cas -b --listen-backlog -B --protocol -I --max-item-size \
-    -F --disable-flush-all -X --disable-dumping -W --disable-watch -o --extended maxconns_fast \
-    hashpower idle_timeout slab_chunk_max track_sizes no_lru_crawler";
+    -F --disable-flush-all -X --disable-dumping -W --disable-watch -o --extended maxconns_fast idle_timeout";
+
+/// Words by which tools tell that a server has a feature: not there before it works.
+const PROMISES: &str = "udp-port enable-ssl ssl_ sasl auth-file memory-file ext_path proxy_config track_sizes binary";
 
 pub(crate) struct Outcome {
     /// None when the server went up instead of refusing, and was killed.
@@ -73,6 +75,14 @@ fn help_names_every_option() {
         for word in OPTIONS.split_whitespace() {
             assert!(outcome.stdout.contains(word), "{flag} does not tell of {word}");
         }
+    }
+}
+
+#[test]
+fn help_promises_nothing_that_does_not_work() {
+    let help = run(&["-h"]).stdout.to_lowercase();
+    for word in PROMISES.split_whitespace() {
+        assert!(!help.contains(word), "-h tells of {word}");
     }
 }
 

@@ -36,9 +36,9 @@ fn memory_filled_ten_times_over_refuses_no_set() {
     for batch in 0..20 {
         fill(&mut client, batch * 1000..(batch + 1) * 1000);
     }
-    let found = (0..20_000).rev().step_by(10).filter(|&number| is_there(&mut client, number)).count();
-    // 8 MiB hold at most 2097 such values; one in ten of all was looked for.
-    assert!((50..=210).contains(&found), "{found} of every tenth value are there");
+    let found = (0..20_000).rev().filter(|&number| is_there(&mut client, number)).count();
+    // 8 MiB hold at most 2097 such values.
+    assert!((1500..=2097).contains(&found), "{found} values are there");
     assert!(is_there(&mut client, 19_999), "the newest value is there");
     let (items, evictions) = (client.stat("curr_items"), client.stat("evictions"));
     assert!(evictions + items == 20_000, "{evictions} evictions and {items} items of 20000");

@@ -5,27 +5,45 @@
 //! original: `FLAGSTONE_TEST_SERVER=/usr/bin/memcached cargo test --test wire`. What fails there
 //! fails for these reasons:
 //!
-//! | test | memcached | why |
-//! |---|---|---|
-//! | `framing::a_binary_first_byte_closes_that_connection_alone` | all | it speaks the binary protocol |
-//! | `retrieval::a_first_key_too_long_is_a_bad_format` | 1.6.45 | it adds an empty line to the error |
-//! | `retrieval::a_key_too_long_ends_the_reply_after_the_values_before_it` | all | it drops the values before the error |
-//! | `commandline::what_is_not_there_yet_is_refused_by_name` | all | it has those options |
-//! | `commandline::root_is_warned_and_served_without_a_user` | all | it insists on -u, which the harness gives it |
+//! - it speaks the binary protocol: `framing::a_binary_first_byte_closes_that_connection_alone`
+//! - 1.6.45: it adds an empty line to the error: `retrieval::a_first_key_too_long_is_a_bad_format`
+//! - it drops the values before the error:
+//!   `retrieval::a_key_too_long_ends_the_reply_after_the_values_before_it`
+//! - it has those options: `commandline::what_is_not_there_yet_is_refused_by_name`,
+//!   `commandline::help_promises_nothing_that_does_not_work`
+//! - it keeps what they ask for until they take it:
+//!   `backpressure::readers_too_slow_for_values_that_are_gone_are_closed`,
+//!   `backpressure::a_slow_reader_of_values_that_stay_is_left_alone`
+//! - it insists on -u, which the harness gives it:
+//!   `commandline::root_is_warned_and_served_without_a_user`
 //!
 //! Debian's 1.6.18 fails these besides; 1.6.45 passes them:
 //!
-//! | test | 1.6.18 |
-//! |---|---|
-//! | `*::too_few_words_are_a_bad_format`, `arithmetic::words_missing_or_a_key_too_long_are_a_bad_format`, `deletion::a_bad_or_missing_key_is_a_bad_format`, `admin::verbosity_takes_a_number`, `storage::a_cas_without_a_number_is_refused_and_its_data_swallowed`, `storage::append_and_prepend_extend_and_keep_the_flags`, `framing::a_line_under_four_bytes_is_a_bad_format`, `framing::a_bare_line_feed_ends_a_command_but_not_a_value` | says `ERROR` for lines too short |
-//! | `storage::extra_words_are_ignored`, `storage::noreply_is_the_exact_last_word`, `deletion::extra_words_are_ignored` | refuses extra words |
-//! | `storage::bad_flags_or_exptime_are_refused_and_the_data_swallowed`, `storage::a_key_has_at_most_250_bytes`, `framing::a_stream_*` | does not swallow the data |
-//! | `storage::a_bad_length_is_refused_and_what_follows_is_read_as_commands` | takes `+1` and the like |
-//! | `storage::a_result_too_large_is_not_stored_by_append`, `storage::noreply_silences_every_reply`, `storage::too_large_deletes_the_old_value_on_set_alone` | crashes at the first set with -I 1024 and slab_chunk_max=1 |
-//! | `expiry::touch_refuses_bad_arguments`, `flush::a_bad_delay_is_refused`, `retrieval::gat_refuses_a_bad_exptime` | takes exptimes of more than 32 bits or with a tail |
-//! | `framing::a_leading_space_is_an_error` | skips leading spaces |
-//! | `admin::shutdown_is_refused_unless_enabled`, `admin::version_*`, `commandline::version_is_told`, `stats::an_unknown_name_is_an_error`, `stats::general_lines_*`, `stats::settings_*` | other texts, names and units |
-//! | `commandline::a_chunk_size_*`, `commandline::bad_values_*`, `commandline::numbers_below_one_*` | checks fewer options |
+//! - says `ERROR` for lines too short: `*::too_few_words_are_a_bad_format`,
+//!   `arithmetic::words_missing_or_a_key_too_long_are_a_bad_format`,
+//!   `deletion::a_bad_or_missing_key_is_a_bad_format`, `admin::verbosity_takes_a_number`,
+//!   `storage::a_cas_without_a_number_is_refused_and_its_data_swallowed`,
+//!   `storage::append_and_prepend_extend_and_keep_the_flags`,
+//!   `framing::a_line_under_four_bytes_is_a_bad_format`,
+//!   `framing::a_bare_line_feed_ends_a_command_but_not_a_value`
+//! - refuses extra words: `storage::extra_words_are_ignored`,
+//!   `storage::noreply_is_the_exact_last_word`, `deletion::extra_words_are_ignored`
+//! - does not swallow the data: `storage::bad_flags_or_exptime_are_refused_and_the_data_swallowed`,
+//!   `storage::a_key_has_at_most_250_bytes`, `framing::a_stream_*`
+//! - takes `+1` and the like:
+//!   `storage::a_bad_length_is_refused_and_what_follows_is_read_as_commands`
+//! - crashes at the first set with -I 1024 and slab_chunk_max=1:
+//!   `storage::a_result_too_large_is_not_stored_by_append`,
+//!   `storage::noreply_silences_every_reply`,
+//!   `storage::too_large_deletes_the_old_value_on_set_alone`
+//! - takes exptimes of more than 32 bits or with a tail: `expiry::touch_refuses_bad_arguments`,
+//!   `flush::a_bad_delay_is_refused`, `retrieval::gat_refuses_a_bad_exptime`
+//! - skips leading spaces: `framing::a_leading_space_is_an_error`
+//! - other texts, names and units: `admin::shutdown_is_refused_unless_enabled`, `admin::version_*`,
+//!   `commandline::version_is_told`, `stats::an_unknown_name_is_an_error`,
+//!   `stats::general_lines_*`, `stats::settings_*`
+//! - checks fewer options: `commandline::a_chunk_size_*`, `commandline::bad_values_*`,
+//!   `commandline::numbers_below_one_*`
 
 mod admin;
 mod arithmetic;

@@ -110,7 +110,7 @@ fn a_block_that_does_not_end_is_refused_even_in_silence() {
 
 #[test]
 fn too_large_a_value_takes_the_old_one_with_it_in_any_mode() {
-    let server = Server::start(&["-I", "1024"]);
+    let server = Server::start(&["-I", "1024", "-o", "slab_chunk_max=1"]);
     let mut client = server.client();
     for mode in ["", "ME", "MR", "MA", "MP", "C1", "q"] {
         client.set("k", "old");

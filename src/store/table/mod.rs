@@ -99,7 +99,7 @@ impl Index {
             arena: Arc::clone(arena),
             buckets: Buckets::new(arena),
             rows: AtomicU32::new(0),
-            opening: Mutex::new(Rank::Rows, ()),
+            opening: Mutex::new(Rank::Tables, ()),
             flushed: AtomicUsize::new(0),
         };
         (0..ROWS_AT_START).all(|row| index.add_row(pool, row)).then_some(index)

@@ -1,0 +1,55 @@
+#!/bin/bash
+# libmemcached-tools: every tool of the package that speaks the text protocol, against the server at $1.
+set -u # no pipefail: memcstat --server-version prints the version and exits with 1
+
+server=$1
+folder=$(mktemp -d)
+trap 'rm -r "$folder"' EXIT
+failed=0
+
+try() { # try NAME HOW COMMAND...: the command must do within a minute what HOW says
+    local name=$1
+    shift
+    if "$@" > "$folder/out" 2>&1; then
+        echo "ok libmemcached-tools: $name"
+    else
+        failed=1
+        echo "FAIL libmemcached-tools: $name: $(tail -n 1 "$folder/out")"
+    fi
+}
+
+runs() { timeout 60 "$@"; }
+fails() { ! timeout 60 "$@"; }
+same() { cmp <(timeout 60 "${@:2}") "$1"; }
+shows() { timeout 60 "${@:2}" 2>&1 | tee /dev/stderr | grep -e "$1" > /dev/null; }
+
+head -c 700000 /dev/urandom | base64 -w 75 | head -c 900000 > "$folder/big"
+printf 'small' > "$folder/small"
+printf 'small\n' > "$folder/small-line"
+
+try "memcping" runs memcping --servers="$server"
+try "memcflush" runs memcflush --servers="$server"
+try "memccp" runs memccp --servers="$server" --set "$folder/small" "$folder/big"
+try "memccp --expire" runs memccp --servers="$server" --expire=100 --flag=7 "$folder/small"
+try "memccat --flags" shows '^7$' memccat --servers="$server" --flags small
+try "memccp --add of an existing key fails" fails memccp --servers="$server" --add "$folder/small"
+try "memccp --replace" runs memccp --servers="$server" --replace "$folder/small"
+try "memccat" same "$folder/small-line" memccat --servers="$server" small
+try "memccat --file" runs memccat --servers="$server" --file="$folder/copy" big
+try "the large file is whole" runs cmp -n 900000 "$folder/big" "$folder/copy"
+try "memcexist" runs memcexist --servers="$server" small
+try "memcexist of a missing key fails" fails memcexist --servers="$server" missing
+try "memctouch" runs memctouch --servers="$server" --expire=1000 small
+try "memctouch of a missing key fails" fails memctouch --servers="$server" --expire=1000 missing
+try "memcrm" runs memcrm --servers="$server" small
+try "memccat of a removed key fails" fails memccat --servers="$server" small
+try "memcstat" shows 'curr_items' memcstat --servers="$server"
+try "memcstat --server-version" shows '1\.6\.' memcstat --servers="$server" --server-version
+try "memcstat settings" shows '1' memcstat --servers="$server" --args=settings
+try "memcslap set" runs memcslap --servers="$server" --test=set --concurrency=4 --execute-number=2000 --flush
+try "memcslap get" runs memcslap --servers="$server" --test=get --concurrency=4 --execute-number=2000 --initial-load=2000
+try "memcslap mget" runs memcslap --servers="$server" --test=mget --concurrency=2 --execute-number=500 --initial-load=500
+if command -v memcaslap > /dev/null; then
+    try "memcaslap" runs memcaslap --servers="$server" --threads=2 --concurrency=8 --time=3s --verify=1.0
+fi
+exit $failed

@@ -1,0 +1,112 @@
+"""Everything that may differ between Flagstone and Debian's memcached, by name.
+
+Debian's memcached is 1.6.18; Flagstone follows 1.6.45, whose parser is a new
+one. A frame of commands that falls under a rule below carries the replies that
+1.6.45's rules call for, and Flagstone is held to those; everything else has to
+be the same byte for byte. When the two servers are of one version no rule
+applies. At most 15 entries.
+
+`cites` names the section and line of the description of memcached 1.6.45's
+behaviour that decides.
+"""
+
+from dataclasses import dataclass
+
+ENTRIES_MAX = 15
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One allowed difference: what Flagstone does, and by which authority."""
+
+    name: str
+    flagstone: str
+    memcached: str
+    cites: str
+
+
+TABLE = [
+    Difference(
+        "version-text",
+        "`VERSION` is followed by Flagstone's own version",
+        "its own",
+        "3 Classic commands: version",
+    ),
+    Difference(
+        "cas-unique",
+        "its own unique numbers; what is compared is which are the same",
+        "its own, counted up from 1",
+        "3 Classic commands: gets, cas",
+    ),
+    Difference(
+        "bad-key-in-get",
+        "`CLIENT_ERROR bad command line format` after the values of the keys before it",
+        "drops the values of this line (1.6.45: and those queued before, and adds a blank line)",
+        "2 Text protocol: key, the marked quirk",
+    ),
+    Difference(
+        "short-line",
+        "under 4 bytes with its end: `CLIENT_ERROR bad command line format`",
+        "1.6.18: `ERROR`",
+        "2 Text protocol: line shorter than 4 bytes",
+    ),
+    Difference(
+        "too-few-words",
+        "`CLIENT_ERROR bad command line format`",
+        "1.6.18: `ERROR`, and `END` for a gat without keys",
+        "2 Text protocol: known command, too few words",
+    ),
+    Difference(
+        "leading-space",
+        "`ERROR`, and a data block after it is read as commands",
+        "1.6.18 skips leading spaces",
+        "2 Text protocol: separators",
+    ),
+    Difference(
+        "extra-words",
+        "ignored, for all classic commands",
+        "1.6.18: `ERROR`, and delete explains its usage",
+        "2 Text protocol: extra words after what a command needs",
+    ),
+    Difference(
+        "bad-field-swallows-data",
+        "a bad flags, exptime, cas unique or key in a storage line: the error, the data is swallowed",
+        "1.6.18 reads the data as commands, or closes when it is large",
+        "2 Text protocol: key; Numbers and times: flags, cas unique; 3 set",
+    ),
+    Difference(
+        "number-grammar",
+        "bytes, unique, delta and the exptimes of touch, gat, flush_all: digits only, in range",
+        "1.6.18 takes a plus sign, a tab, and exptimes beyond 32 bits",
+        "2 Numbers and times: exptime, bytes, cas unique, delta",
+    ),
+    Difference(
+        "noreply-position",
+        "noreply is the last word, whatever it stands for; a line too short to parse is answered",
+        "1.6.18 wants it at the position it knows, and hides errors in bytes",
+        "2 Text protocol: noreply",
+    ),
+    Difference(
+        "noreply-unknown",
+        "an unknown command ending in noreply: `ERROR` or nothing",
+        "1.6.18: `ERROR`; 1.6.45: nothing",
+        "2 Text protocol: unknown command, the marked quirk",
+    ),
+    Difference(
+        "nul-in-line",
+        "NUL is a byte like others in a key",
+        "1.6.18 ends the line there",
+        "2 Text protocol: key, any byte but space and LF",
+    ),
+    Difference(
+        "huge-number",
+        "incr and decr take stored numbers up to 2^64 - 1",
+        "1.6.18 looks for a minus sign behind numbers from 2^63 and may refuse them, by what memory holds there",
+        "3 Classic commands: incr, decr",
+    ),
+]
+
+NAMES = {entry.name for entry in TABLE}
+
+assert len(TABLE) <= ENTRIES_MAX
+assert len(NAMES) == len(TABLE)

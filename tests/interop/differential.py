@@ -1,0 +1,317 @@
+"""Flagstone and Debian's memcached answer the same command streams byte for byte.
+
+Seeded random commands, valid and malformed, go to both servers, pipelined deep
+and cut at random places into separate sends; what may differ is listed in
+differences.py and nowhere else. The seed is printed; `--seed` takes it back.
+
+Each frame of commands is followed by `version`, whose reply ends the frame's
+replies. A batch of frames is sent to both servers at once and read to the last
+version reply; a connection carries some batches, then one of the sides ends it.
+"""
+
+import argparse
+import random
+import select
+import sys
+import time
+
+from commands import ALL_KEYS, Cas, Generator
+from replies import Uniques, frames, units
+from servers import REFERENCE, Server, flagstone_binary
+
+MISMATCHES_MAX = 5
+REPLY_SECONDS_MAX = 30
+OPTIONS = ("-m", "1024", "-t", "2")
+# One thread: a second one may hold an item a moment after its reply was read, and incr then makes a new item.
+REFERENCE_OPTIONS = ("-m", "1024", "-t", "1", "-o", "no_lru_maintainer,no_lru_crawler")
+MARK = b"VERSION "
+COUNTERS_EXACT = (
+    "cmd_get cmd_set cmd_touch cmd_flush get_hits get_misses delete_hits delete_misses incr_hits incr_misses decr_hits "
+    "decr_misses cas_hits cas_misses cas_badval touch_hits touch_misses store_too_large curr_items total_items"
+).split()
+
+
+class Side:
+    """One server's half of the comparison: its connection, its uniques, what it answered."""
+
+    def __init__(self, server):
+        self.server = server
+        self.uniques = Uniques()
+        self.link = None
+
+    def open(self):
+        if self.link is None:
+            self.link = self.server.connect()
+            self.link.setblocking(False)
+
+    def close(self):
+        if self.link is not None:
+            self.link.close()
+        self.link = None
+
+    def encode(self, command):
+        """The bytes of a command for this server, with its own cas unique."""
+        if isinstance(command, Cas):
+            return command.head + self.uniques.last.get(command.key, b"1" * 19) + command.tail
+        return command
+
+    def start(self, data, cuts):
+        """Sets out to send `data`, cut in pieces, and forgets earlier replies."""
+        self.pieces, self.marks = pieces_of(data, cuts), 0
+        self.reply, self.closed, self.sent = bytearray(), False, 0
+
+    def step(self, readable, writable):
+        if writable and self.pieces:
+            self._send()
+        if readable:
+            self._receive()
+
+    def _send(self):
+        try:
+            count = self.link.send(self.pieces[-1])
+            rest = self.pieces[-1][count:]
+            self.pieces[-1:] = [rest] if rest else []
+        except BlockingIOError:
+            pass
+        except (BrokenPipeError, ConnectionResetError):
+            self.pieces.clear()
+
+    def _receive(self):
+        try:
+            data = self.link.recv(1 << 20)
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            data = b""
+        self.closed = not data
+        self.marks += (bytes(self.reply[-len(MARK) + 1 :]) + data).count(MARK)
+        self.reply += data
+
+    def done(self, marks):
+        return self.closed or (self.marks >= marks and self.reply.endswith(b"\r\n"))
+
+
+def pieces_of(data, cuts):
+    """`data` cut at random places, last piece first, as memoryviews."""
+    style = cuts.random()
+    if style < 0.3:
+        places = []
+    elif style < 0.9:
+        places = sorted(cuts.sample(range(len(data)), min(len(data), cuts.randint(1, 40))))
+    else:
+        places = range(1, min(len(data), 2000), cuts.randint(1, 7))
+    view, edges = memoryview(data), [0, *places, len(data)]
+    return [view[a:b] for a, b in zip(edges, edges[1:]) if a < b][::-1]
+
+
+def exchange(sides, marks):
+    """Sends and receives on both sides until each showed `marks` version replies or closed."""
+    deadline = time.monotonic() + REPLY_SECONDS_MAX
+    while waiting := [side for side in sides if not side.done(marks)]:
+        links = [side.link for side in waiting]
+        senders = [side.link for side in waiting if side.pieces]
+        readable, writable, _ = select.select(links, senders, [], 1)
+        for side in waiting:
+            side.step(side.link in readable, side.link in writable)
+        if time.monotonic() > deadline:
+            return
+
+
+class Comparison:
+    """A run over both servers: what was sent, what differed."""
+
+    def __init__(self, sides, seed):
+        self.sides = sides
+        self.cuts = random.Random(seed + 1)
+        self.same_version = sides[0].server.version() == sides[1].server.version()
+        self.sent, self.connections, self.mismatches = 0, 0, 0
+        self.history = []
+
+    def batch(self, todo):
+        """Sends frames to both sides and compares the replies; True when all agree."""
+        for side in self.sides:
+            side.open()
+            commands = (side.encode(command) for frame in todo for command in (*frame.commands, b"version\r\n"))
+            side.start(b"".join(commands), self.cuts)
+        exchange(self.sides, len(todo))
+        answers = [frames(units(bytes(side.reply), side.uniques)[0]) for side in self.sides]
+        self.sent += sum(len(frame.commands) for frame in todo)
+        for place, frame in enumerate(todo):
+            mine, theirs = (answer[place] if place < len(answer) else None for answer in answers)
+            if not self.agrees(frame, mine, theirs):
+                self.report(frame, mine, theirs)
+                self.restart()
+                return False
+            self.history.append(frame)
+        del self.history[:-200]
+        return True
+
+    def agrees(self, frame, mine, theirs):
+        if self.same_version and frame.rule == "huge-number":
+            return mine is not None and theirs is not None
+        if frame.rule and not self.same_version:
+            return mine is not None and b"".join(mine) in frame.accepts
+        return mine == theirs and mine is not None
+
+    def closes_alike(self, last):
+        """Sends what ends a connection; both sides must answer the same and close."""
+        for side in self.sides:
+            side.start(last, self.cuts)
+        exchange(self.sides, 1 << 30)
+        answers = [units(bytes(side.reply), side.uniques)[0] for side in self.sides]
+        ends = [side.closed for side in self.sides]
+        self.restart()
+        if answers[0] != answers[1] or ends != [True, True]:
+            self.mismatches += 1
+            print(f"MISMATCH at a closing command {last[:80]!r}\n  flagstone: {answers[0]} closed={ends[0]}")
+            print(f"  memcached: {answers[1]} closed={ends[1]}")
+        return answers[0] == answers[1]
+
+    def restart(self):
+        """Ends both connections; the next batch opens new ones."""
+        self.connections += 1
+        for side in self.sides:
+            side.close()
+
+    def empty(self):
+        """Brings both servers to the same state again after a mismatch."""
+        for side in self.sides:
+            with side.server.connect() as link:
+                link.sendall(b"flush_all\r\n")
+                assert link.recv(4) == b"OK\r\n", "flush_all failed"
+            side.uniques = Uniques()
+        self.history.clear()
+
+    def report(self, frame, mine, theirs):
+        """Prints what is needed to see the mismatch: the frame, the keys' earlier commands, both replies."""
+        self.mismatches += 1
+        print(f"MISMATCH {self.mismatches}: connection {self.connections}, rule {frame.rule}")
+        for command in self.related(frame):
+            print(f"  earlier  {shown(command)}")
+        before = self.history[-1].commands if mine is None or theirs is None else []
+        for command in [*before, *frame.commands]:
+            print(f"  sent     {shown(command)}")
+        wanted = None if self.same_version else frame.accepts or None
+        at = 0
+        while not wanted and mine and theirs and at < min(len(mine), len(theirs)) and mine[at] == theirs[at]:
+            at += 1
+        print(f"  the first {at} replies agree, then")
+        print(f"  flagstone {shown(b''.join(mine[at : at + 3]) if mine is not None else None)}")
+        print(f"  memcached {shown(b''.join(theirs[at : at + 3]) if theirs is not None else None)}")
+        if wanted:
+            print(f"  to be     {' or '.join(shown(reply) for reply in wanted)}")
+
+    def related(self, frame):
+        """The last commands before the frame that name one of its keys or flush."""
+        names = {key for key in ALL_KEYS for command in frame.commands if key in words(command)} | {b"flush_all"}
+        earlier = [command for old in self.history for command in old.commands]
+        return [command for command in earlier if names & words(command)][-8:]
+
+
+def words(command):
+    line = command.head if isinstance(command, Cas) else command
+    return set(line.split(b"\n", 1)[0][:2000].split())
+
+
+def shown(command):
+    if isinstance(command, Cas):
+        command = command.head + b"<unique>" + command.tail
+    return repr(command if command is None or len(command) < 160 else command[:100] + b" ... " + command[-40:])
+
+
+def compare_streams(comparison, generator, count):
+    """Random streams over many connections until `count` commands were compared."""
+    cuts = comparison.cuts
+    while comparison.sent < count and comparison.mismatches < MISMATCHES_MAX:
+        for _ in range(cuts.randint(1, 8)):
+            if not comparison.batch(list(generator.batch(cuts.choice([1, 5, 30, 200])))):
+                comparison.empty()
+        if comparison.sides[0].link and comparison.sides[1].link:
+            if not comparison.closes_alike(generator.closing()):
+                comparison.empty()
+
+
+def counters(sides):
+    return [{name: int(stats[name]) for name in COUNTERS_EXACT} for stats in (side.server.stats() for side in sides)]
+
+
+def compare_counters(comparison, generator):
+    """The exact counters move alike over a stream of plain commands; expired items are asked for last."""
+    sides = comparison.sides
+    before = counters(sides)
+    for _ in range(20):
+        if not comparison.batch(list(generator.batch(50, ruled=0))):
+            return
+    sweep = generator.plain()
+    sweep.commands = [b"get " + key + b"\r\n" for key in ALL_KEYS]
+    comparison.batch([sweep])
+    after = counters(sides)
+    moved = [{name: a[name] - b[name] for name in COUNTERS_EXACT} for a, b in zip(after, before)]
+    wrong = [name for name in COUNTERS_EXACT if moved[0][name] != moved[1][name]]
+    wrong += ["curr_items now"] * (after[0]["curr_items"] != after[1]["curr_items"])
+    report_counters(comparison, "random stream", wrong, moved)
+
+
+SCRIPTS = [
+    (b"set a 0 -1 1\r\nx\r\nget a\r\n", dict(cmd_set=1, cmd_get=1, get_misses=1, get_expired=1, total_items=1)),
+    (b"set a 0 0 1\r\nx\r\ntouch a -1\r\nget a\r\n", dict(cmd_set=1, cmd_touch=1, touch_hits=1, get_misses=1, get_expired=1)),
+    (b"set a 0 0 1\r\nx\r\nflush_all\r\nget a\r\nget a\r\n", dict(cmd_flush=1, cmd_get=2, get_misses=2, get_flushed=1)),
+    (b"set a 0 0 1\r\n5\r\nincr a 1\r\nincr b 1\r\nincr a x\r\ndecr a 1\r\n", dict(incr_hits=1, incr_misses=1, decr_hits=1)),
+    (b"set a 0 0 1\r\nabc\r\ndelete a\r\ndelete a\r\n", dict(cmd_set=1, delete_hits=1, delete_misses=1)),
+    (b"set a 0 0 1\r\nx\r\ngat 0 a b\r\n", dict(cmd_touch=2, touch_hits=1, touch_misses=1, cmd_get=0, get_hits=0)),
+    (b"set a 0 0 1048577\r\n" + b"x" * 1048577 + b"\r\n", dict(store_too_large=1, cmd_set=0, curr_items=-1)),
+]
+
+
+def scripted_counters(comparison):
+    """Short scripts whose counters are known, on both servers."""
+    for script, wanted in SCRIPTS:
+        for side in comparison.sides:
+            with side.server.connect() as link, link.makefile("rb") as lines:
+                link.sendall(b"flush_all\r\nset a 0 0 1\r\ny\r\nget a b\r\nversion\r\n")
+                skip_to_version(lines)
+                before = side.server.stats()
+                link.sendall(script + b"version\r\n")
+                skip_to_version(lines)
+            after = side.server.stats()
+            moved = {name: int(after[name]) - int(before[name]) for name in wanted}
+            wrong = [name for name in wanted if moved[name] != wanted[name]]
+            report_counters(comparison, f"{side.server.binary.rsplit('/')[-1]}: {script[:60]!r}", wrong, [moved, wanted])
+
+
+def skip_to_version(lines):
+    while not lines.readline().startswith(MARK):
+        pass
+
+
+def report_counters(comparison, what, wrong, moved):
+    comparison.mismatches += bool(wrong)
+    for name in wrong:
+        print(f"COUNTER {name} differs after {what}: {moved[0].get(name)} and {moved[1].get(name)}")
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    arguments.add_argument("--commands", type=int, default=300_000)
+    options = arguments.parse_args()
+    began = time.monotonic()
+    print(f"differential: seed {options.seed}, {options.commands} commands", flush=True)
+    binary = flagstone_binary()
+    with Server(binary, *(REFERENCE_OPTIONS if binary == REFERENCE else OPTIONS)) as ours, Server(REFERENCE, *REFERENCE_OPTIONS) as theirs:
+        comparison = Comparison([Side(ours), Side(theirs)], options.seed)
+        print(f"  versions {ours.version()} and {theirs.version()}")
+        compare_counters(comparison, Generator(options.seed + 2, with_flush=False))
+        comparison.restart()
+        compare_streams(comparison, Generator(options.seed), options.commands)
+        scripted_counters(comparison)
+        alive = ours.alive() and theirs.alive()
+    print(f"  {comparison.sent} commands on {comparison.connections} connections in {time.monotonic() - began:.0f} s, "
+          f"{comparison.mismatches} mismatches{'' if alive else ', A SERVER DIED'}")
+    failed = comparison.mismatches or not alive
+    print("FAIL differential: the servers answer differently" if failed else "ok differential: same replies, same counters")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
