@@ -222,3 +222,64 @@ fn push_ttl(out: &mut Vec<u8>, name: &[u8], ttl: Option<u32>) {
         None => out.extend_from_slice(b"-1"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Asked, HEAD_BYTES_MAX, Item, push_deleted, push_hit_head, push_miss, push_number, push_stored};
+    use crate::protocol::Reply;
+
+    const ASKED: Asked<'_> = Asked { key: b"key", is_base64: false, flags: b" c k Oabc s t", is_quiet: false };
+
+    fn encoded(encode: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        encode(&mut out);
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn flags_are_answered_in_their_order_and_marks_last() {
+        let item = Item { cas: 7, value_len: 3, was_won: true, is_stale: true, ttl: Some(9), ..Item::default() };
+        assert_eq!(encoded(|out| push_hit_head(out, ASKED, &item, false)), "HD c7 kkey Oabc s3 t9 Z X\r\n");
+        let won = Item { is_won: true, ..Item::default() };
+        assert_eq!(encoded(|out| push_hit_head(out, ASKED, &won, true)), "VA 0 c0 kkey Oabc s0 t-1 W\r\n");
+    }
+
+    #[test]
+    fn a_time_to_live_is_shown_as_it_is_at_that_place_of_the_line() {
+        let item = Item { ttl: Some(1), ttl_touched: Some(2), ttl_created: Some(Some(3)), ..Item::default() };
+        let asked = |flags| Asked { flags, ..ASKED };
+        assert_eq!(encoded(|out| push_hit_head(out, asked(b"t T2 N3"), &item, false)), "HD t1\r\n");
+        assert_eq!(encoded(|out| push_hit_head(out, asked(b"T2 t N3"), &item, false)), "HD t2\r\n");
+        assert_eq!(encoded(|out| push_hit_head(out, asked(b"T2 N3 t"), &item, false)), "HD t3\r\n");
+    }
+
+    #[test]
+    fn quiet_hides_what_goes_without_saying() {
+        let quiet = Asked { is_quiet: true, is_base64: true, ..ASKED };
+        assert_eq!(encoded(|out| push_miss(out, quiet)), "");
+        assert_eq!(encoded(|out| push_stored(out, quiet, Reply::Stored, 1, 1)), "");
+        assert_eq!(encoded(|out| push_stored(out, quiet, Reply::Exists, 0, 1)), "EX c0 ka2V5 b Oabc s1\r\n");
+        assert_eq!(encoded(|out| push_deleted(out, quiet, Reply::Deleted)), "");
+        assert_eq!(encoded(|out| push_deleted(out, quiet, Reply::NotFound)), "NF ka2V5 b Oabc\r\n");
+        assert_eq!(encoded(|out| push_number(out, quiet, Reply::Number(5), &Item::default(), true)), "");
+        assert_eq!(encoded(|out| push_miss(out, ASKED)), "EN kkey Oabc\r\n");
+    }
+
+    #[test]
+    fn the_longest_head_fits_its_room() {
+        let all = format!(" T-2147483648 N-2147483648 s t c f l h k b v O{}", "o".repeat(31));
+        let asked = Asked { key: &[0xff; 250], is_base64: true, flags: all.as_bytes(), is_quiet: false };
+        let item = Item {
+            value_len: usize::MAX,
+            cas: u64::MAX,
+            client_flags: u32::MAX,
+            ttl_touched: Some(u32::MAX),
+            idle_seconds: u32::MAX,
+            is_stale: true,
+            is_won: true,
+            was_won: true,
+            ..Item::default()
+        };
+        assert!(encoded(|out| push_hit_head(out, asked, &item, true)).len() <= HEAD_BYTES_MAX);
+    }
+}

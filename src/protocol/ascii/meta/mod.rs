@@ -183,3 +183,102 @@ fn inspect<'a>(text: &'a [u8], mut words: Words<'a>) -> Result<Meta<'a>, ErrorTe
     let extras = FetchExtras { no_bump: true, inspects: true, ..FetchExtras::default() };
     Ok(Meta { key, operation: Operation::Inspect(options, extras), flags: b"", is_quiet: false })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Meta, Operation, parse};
+    use crate::limits::KEY_BYTES_MAX;
+    use crate::protocol::{ErrorText, MetaCommand, MetaLine, Mode, Refused};
+
+    fn read(command: MetaCommand, words: &[u8]) -> Result<Meta<'_>, (ErrorText, usize)> {
+        parse(MetaLine { command, words }).map_err(|Refused { error, swallow_bytes, noreply }| {
+            assert!(!noreply, "meta errors are always told");
+            (error, swallow_bytes)
+        })
+    }
+
+    fn operation(command: MetaCommand, words: &[u8]) -> Operation {
+        read(command, words).expect("it can be read").operation
+    }
+
+    #[test]
+    fn flags_are_kept_for_the_reply_as_they_came() {
+        let meta = read(MetaCommand::Get, b" key  v q  Oabc ").expect("it can be read");
+        assert_eq!(meta.flags, b"  v q  Oabc ");
+        assert!(meta.is_quiet && !meta.key.is_base64());
+        assert_eq!(meta.key.bytes(&mut [0; KEY_BYTES_MAX]), b"key");
+        let meta = read(MetaCommand::Set, b" Zm9v 5 b").expect("it can be read");
+        assert_eq!((meta.flags, meta.key.bytes(&mut [0; KEY_BYTES_MAX])), (&b" b"[..], &b"foo"[..]));
+    }
+
+    #[test]
+    fn a_compare_makes_a_set_or_a_replace_a_cas() {
+        let mode = |words: &[u8]| match operation(MetaCommand::Set, words) {
+            Operation::Store(store) => (store.mode, store.extras.compare),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(mode(b"k 0"), (Mode::Set, None));
+        assert_eq!(mode(b"k 0 C7").0, Mode::Cas(7));
+        assert_eq!(mode(b"k 0 MR C7").0, Mode::Cas(7));
+        assert_eq!(mode(b"k 0 MR").0, Mode::Replace);
+        assert_eq!(mode(b"k 0 MEx C7").0, Mode::Add);
+        assert_eq!(mode(b"k 0 MA C7"), (Mode::Append, Some(7)));
+        assert_eq!(mode(b"k 0 MP C0"), (Mode::Prepend, None));
+    }
+
+    #[test]
+    fn the_order_of_t_n_and_r_counts() {
+        let extras = |words: &[u8]| match operation(MetaCommand::Get, words) {
+            Operation::Fetch(options, extras) => (options.touch, extras),
+            other => panic!("{other:?}"),
+        };
+        let (touch, first) = extras(b"k T5 N6 R7");
+        assert_eq!((touch, first.create, first.recache), (Some(5), Some(6), Some(7)));
+        assert!(!first.touch_created && first.recache_after_touch);
+        let (_, second) = extras(b"k R7 N6 T5");
+        assert!(second.touch_created && !second.recache_after_touch);
+    }
+
+    #[test]
+    fn a_repeated_letter_ends_the_reading_and_the_last_of_other_errors_is_told() {
+        let error = |words: &[u8]| read(MetaCommand::Get, words).expect_err("it cannot be read").0;
+        assert_eq!(error(b"k Tx Jx"), ErrorText::MetaInvalidInitial);
+        assert_eq!(error(b"k Jx Tx"), ErrorText::MetaBadToken);
+        assert_eq!(error(b"k Jx Fx"), ErrorText::MetaInvalidInitial, "F has no text of its own");
+        assert_eq!(error(b"k Fx"), ErrorText::BadFormat);
+        assert_eq!(error(b"k Tx v v"), ErrorText::MetaDuplicateFlag);
+        assert_eq!(error(b"k v v \x80"), ErrorText::BadFormat, "what cannot be a flag is found first");
+        assert_eq!(error(b""), ErrorText::BadFormat);
+    }
+
+    #[test]
+    fn a_value_is_swallowed_once_its_length_is_known() {
+        let refusal = |words: &[u8]| read(MetaCommand::Set, words).expect_err("it cannot be read");
+        assert_eq!(refusal(b"k"), (ErrorText::BadFormat, 0));
+        assert_eq!(refusal(b"k x"), (ErrorText::BadFormat, 0));
+        assert_eq!(refusal(b"k 5 Z"), (ErrorText::MetaInvalidFlag, 7));
+        assert_eq!(refusal(b"k 5 Mx"), (ErrorText::MetaInvalidSetMode, 7));
+        let long = [&[b'k'; 251][..], b" 5"].concat();
+        assert_eq!(refusal(&long), (ErrorText::BadFormat, 7));
+    }
+
+    #[test]
+    fn no_bytes_make_the_parser_fail_otherwise_than_by_an_answer() {
+        let letters = b"kKvVTNRCEFMOJDbqxI 0159-=\x00\x7f\x80\xff";
+        let mut seed = 1_u64;
+        for _ in 0..20_000 {
+            let words: Vec<u8> = (0..seed % 40)
+                .map(|_| {
+                    seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    letters[usize::try_from(seed >> 33).expect("31 bits") % letters.len()]
+                })
+                .collect();
+            seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            for command in [MetaCommand::Get, MetaCommand::Set, MetaCommand::Delete, MetaCommand::Arithmetic] {
+                if let Ok(meta) = read(command, &words) {
+                    assert!(!meta.key.bytes(&mut [0; KEY_BYTES_MAX]).is_empty(), "{:?}", words.escape_ascii());
+                }
+            }
+        }
+    }
+}
