@@ -20,6 +20,9 @@ use loom::sync::{Mutex as Inner, MutexGuard as InnerGuard};
 #[cfg(not(loom))]
 use std::sync::MutexGuard as InnerGuard;
 
+/// For counters that have one writer and order nothing: loom does not look at them.
+pub use std::sync::atomic::AtomicU64 as TallyU64;
+
 use std::ops::{Deref, DerefMut};
 
 #[cfg(loom)]

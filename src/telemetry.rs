@@ -2,11 +2,11 @@
 //!
 //! What the counters mean on the wire (`stats` names and order) is `command/`'s business.
 
-use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Rank};
+use crate::sync::{Arc, Mutex, Ordering, Rank, TallyU64};
 
 /// One counter with one writer. The value wraps; gauges (items, bytes) are sums of wrapping differences.
 #[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
+pub struct Counter(TallyU64);
 
 impl Counter {
     /// Adds one. Only the owning thread may call this.

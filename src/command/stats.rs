@@ -258,8 +258,13 @@ fn general_items(sums: &Sums, report: &mut Report<'_>) {
 
 /// What memcached has no name for.
 fn general_ours(sums: &Sums, report: &mut Report<'_>) {
-    let store = &sums.store;
+    let (store, memory) = (&sums.store, &sums.memory);
     report.numbers(&[
+        ("committed_bytes", memory.committed_bytes),
+        ("item_page_bytes", memory.page_bytes),
+        ("index_bytes", memory.index_bytes),
+        ("eviction_bytes", memory.eviction_bytes),
+        ("page_table_bytes", memory.head_bytes),
         ("slow_reader_kicks", sums.commands.slow_reader_kicks),
         ("evicted_nonzero", store.evicted_nonzero),
         ("outofmemory", store.outofmemory),

@@ -28,6 +28,7 @@ const RESERVE_FACTOR: u64 = 2;
 /// Words a stripe keeps in the arena.
 pub(super) const STRIPE_RECORD_BYTES: usize = 16;
 
+#[cfg(not(loom))]
 const _: () = assert!(size_of::<StripeRecord>() == STRIPE_RECORD_BYTES);
 
 /// What of a stripe must survive: written under the stripe's lock.
@@ -81,7 +82,10 @@ impl Geometry {
     /// Page sizes: 64 KiB below 128 MiB, 256 KiB to 4 GiB, 1 MiB above: few enough to keep a table of, small enough
     /// that a class with one page wastes little.
     fn page_bytes(limit_bytes: u64) -> usize {
-        if limit_bytes < 128 << 20 {
+        if cfg!(loom) {
+            // A model's store has a few pages of a few chunks.
+            EXTENT_BYTES
+        } else if limit_bytes < 128 << 20 {
             64 << 10
         } else if limit_bytes <= 4 << 30 {
             256 << 10

@@ -76,6 +76,10 @@ impl Store {
         let mut change = self.rewritten(request.key, found, &parts, now);
         change.new.expiry = extras.touch.unwrap_or(expiry);
         change.new.marks.own_cas = self.own_cas(extras.own_cas);
+        // A value of many spaces may have no room left for an exptime or a cas.
+        if self.small_class(change.new.bytes(), change.new.value_len).is_none() {
+            return Ok((ArithmeticOutcome::NoMemory, false));
+        }
         let written = self.write(stripe, local, &change, spare)?;
         let class = local.class(self.class_of(found.reference));
         match request.change {

@@ -147,7 +147,7 @@ impl Store {
         Ok(())
     }
 
-    /// The bit of every chunk that has an entry is set, and no chunk has two.
+    /// No chunk whose bit is set has two entries, and none has none.
     fn audit_rings(&self) -> Result<(), String> {
         for class in self.pages.classes.all() {
             let guard = self.classes[class.index()].lock();
@@ -158,8 +158,22 @@ impl Store {
                 let has_bit = self.pages.chunk(reference).state() & state::IN_RING != 0;
                 ensure!(!has_bit || seen.insert(reference), "{reference:?} is in the ring of {class:?} twice");
             }
+            for reference in self.formatted_chunks(class) {
+                let has_bit = self.pages.chunk(reference).state() & state::IN_RING != 0;
+                ensure!(!has_bit || seen.contains(&reference), "{reference:?} is not in the ring of {class:?}");
+            }
         }
         Ok(())
+    }
+
+    fn formatted_chunks(&self, class: ClassId) -> impl Iterator<Item = Ref> {
+        (0..self.pages.count())
+            .map(|page| PageId(u32::try_from(page).expect("fewer than 2^32 pages")))
+            .filter(move |&page| self.pages.entry(page).class() == Some(class))
+            .flat_map(move |page| {
+                let formatted = self.pages.entry(page).formatted.load(Ordering::Acquire);
+                (0..formatted).map(move |chunk| self.pages.reference(page, class, chunk))
+            })
     }
 
     /// Pages, index and eviction state are what the budget says, and within the limit.

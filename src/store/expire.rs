@@ -129,7 +129,7 @@ impl Store {
             }
             if self.looks_dead(&guard, chunk, now) {
                 let hash = self.index.hash(chunk.key(&*guard));
-                dead.push(Victim { reference, hash, reason: Reason::Dead });
+                dead.push(Victim { reference, hash, cas: Some(chunk.cas()), reason: Reason::Dead });
             } else if chunk.state() & state::HAS_EXPTIME != 0
                 && let Expiry::At(deadline) = chunk.expiry()
             {

@@ -3,7 +3,7 @@
 use super::Store;
 use super::item::{Chunk, EXPTIME_BYTES, Marks, NewItem, Ref, access_of, mark, state};
 use super::outcome::{Create, Details, Fetch, FetchExtras, FetchOutcome, ItemView, Key, Miss, Value};
-use super::reserve::{Effort, Local};
+use super::reserve::Local;
 use super::slab::classes::ClassId;
 use super::table::{Found, LockedStripe};
 use super::write::{Change, Halt, Written};
@@ -88,17 +88,8 @@ impl Store {
         now: Seconds,
     ) -> bool {
         match halt {
-            Some(Halt::Cell) => {
-                self.make_cell(local, key.hash, now);
-                true
-            }
-            Some(Halt::Chunk(class)) => {
-                if let Some(unfit) = spare.take() {
-                    self.keep_chunk(local, unfit);
-                }
-                *spare = self.take_chunk(local, class, now, Effort::Everything);
-                spare.is_some()
-            }
+            Some(Halt::Cell) => self.make_cell(local, key.hash, now),
+            Some(Halt::Chunk(class)) => self.exchange_spare(local, spare, class, now),
             None => false,
         }
     }

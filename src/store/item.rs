@@ -10,6 +10,8 @@ use std::ptr::NonNull;
 
 use super::large::{Incoming, Pinned};
 use crate::sync::{AtomicU8, AtomicU16, AtomicU32, Ordering};
+#[cfg(loom)]
+use crate::sys::beside::Beside;
 use crate::time::{Expiry, Seconds};
 
 /// The name of a chunk: its offset in the arena in granules. 0 is never a chunk: the superblock lies there.
@@ -232,22 +234,45 @@ impl<'a> Chunk<'a> {
         unsafe { self.start.as_ptr().add(offset) }
     }
 
+    #[cfg(not(loom))]
     #[inline]
     fn u8_at(self, offset: usize) -> &'a AtomicU8 {
         // SAFETY: in the opened page; this byte is only ever accessed as this atomic while it is a header.
         unsafe { AtomicU8::from_ptr(self.at(offset)) }
     }
 
+    #[cfg(not(loom))]
     #[inline]
     fn u16_at(self, offset: usize) -> &'a AtomicU16 {
         // SAFETY: as `u8_at`; chunks are aligned to 8 and callers' offsets are even.
         unsafe { AtomicU16::from_ptr(self.at(offset).cast()) }
     }
 
+    #[cfg(not(loom))]
     #[inline]
     fn u32_at(self, offset: usize) -> &'a AtomicU32 {
         // SAFETY: as `u8_at`; chunks are aligned to 8 and callers' offsets are multiples of 4.
         unsafe { AtomicU32::from_ptr(self.at(offset).cast()) }
+    }
+
+    /// Where bytes of key or value begin that are about to be read.
+    #[inline]
+    fn read_at(self, what: Bytes, offset: usize) -> *const u8 {
+        #[cfg(loom)]
+        self.beside().read(what as usize);
+        #[cfg(not(loom))]
+        let _ = what;
+        self.at(offset)
+    }
+
+    /// Where bytes of key or value begin that are about to be written.
+    #[inline]
+    fn write_at(self, what: Bytes, offset: usize) -> *mut u8 {
+        #[cfg(loom)]
+        self.beside().written(what as usize);
+        #[cfg(not(loom))]
+        let _ = what;
+        self.at(offset)
     }
 
     /// A 32-bit field at an even offset, as two halves: not torn for the stripe's holder, a hint for others.
@@ -470,7 +495,7 @@ impl<'a> Chunk<'a> {
         let len = usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Acquire));
         // SAFETY: a live item's key bytes do not change or move while the stripe's or the class's lock is
         // held (LAYOUT.md, "Who may look"): the guard's borrow ends before the lock is released.
-        unsafe { std::slice::from_raw_parts(self.at(self.key_at()), len) }
+        unsafe { std::slice::from_raw_parts(self.read_at(Bytes::Key, self.key_at()), len) }
     }
 
     /// The value of a live item that is not large.
@@ -478,7 +503,7 @@ impl<'a> Chunk<'a> {
     pub(super) fn value<G: StripeGuard>(self, _guard: &G) -> &[u8] {
         let offset = self.key_at() + usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Relaxed));
         // SAFETY: only the stripe's holder writes a live value, through a mutable borrow of the same guard.
-        unsafe { std::slice::from_raw_parts(self.at(offset), self.value_len()) }
+        unsafe { std::slice::from_raw_parts(self.read_at(Bytes::Value, offset), self.value_len()) }
     }
 
     /// Writes a value of any length that fits over a live, small item's; header fields included.
@@ -488,7 +513,7 @@ impl<'a> Chunk<'a> {
         let offset = HEADER_BYTES + optional_bytes(bits) + key_len;
         let len = small_len(new.value_len);
         self.u16_at(VALUE_LEN_AT).store(len | REWRITING, Ordering::Release);
-        self.write_parts(offset, parts);
+        self.write_parts(Bytes::Value, offset, parts);
         self.write_marks(offset + new.value_len, new.marks);
         if bits & state::HAS_EXPTIME != 0 {
             self.set_expiry(new.expiry);
@@ -508,8 +533,8 @@ impl<'a> Chunk<'a> {
         let bits = new.state();
         self.fill_header(new, bits, small_len(new.value_len));
         let key_at = HEADER_BYTES + optional_bytes(bits);
-        self.write_parts(key_at, &[new.key]);
-        self.write_parts(key_at + new.key.len(), parts);
+        self.write_parts(Bytes::Key, key_at, &[new.key]);
+        self.write_parts(Bytes::Value, key_at + new.key.len(), parts);
         self.write_marks(key_at + new.key.len() + new.value_len, new.marks);
     }
 
@@ -535,10 +560,10 @@ impl<'a> Chunk<'a> {
         }
     }
 
-    fn write_parts(self, offset: usize, parts: &[&[u8]]) {
+    fn write_parts(self, what: Bytes, offset: usize, parts: &[&[u8]]) {
         let mut at = offset;
         for part in parts {
-            let target = self.at(at);
+            let target = self.write_at(what, at);
             at += part.len();
             #[cfg(debug_assertions)]
             assert!(at <= self.bytes, "the item fits its chunk");
@@ -568,8 +593,10 @@ impl<'a> Chunk<'a> {
         if bits & state::HAS_FLAGS != 0 {
             target.set_client_flags(bits, self.client_flags());
         }
-        target.write_parts(self.key_at(), &[self.key(guard), self.value(guard)]);
-        let end = self.key_at() + usize::from(self.key_len()) + self.value_len();
+        let key = self.key(guard);
+        target.write_parts(Bytes::Key, self.key_at(), &[key]);
+        target.write_parts(Bytes::Value, self.key_at() + key.len(), &[self.value(guard)]);
+        let end = self.key_at() + key.len() + self.value_len();
         target.write_marks(end, self.marks());
     }
 
@@ -583,6 +610,33 @@ impl<'a> Chunk<'a> {
     /// Links a free chunk into its page's list.
     pub(super) fn set_free_next(self, next: Ref) {
         self.u32_at(CAS_AT).store(next.0, Ordering::Relaxed);
+    }
+}
+
+/// What lies behind the header; loom keeps watch over both.
+#[derive(Clone, Copy, Debug)]
+enum Bytes {
+    Key,
+    Value,
+}
+
+/// Under loom the header's fields are loom's atomics, which cannot lie in mapped memory: they stand beside it.
+#[cfg(loom)]
+impl Chunk<'_> {
+    fn beside(self) -> &'static Beside {
+        Beside::of(self.start)
+    }
+
+    fn u8_at(self, offset: usize) -> &'static AtomicU8 {
+        self.beside().u8_at(offset)
+    }
+
+    fn u16_at(self, offset: usize) -> &'static AtomicU16 {
+        self.beside().u16_at(offset)
+    }
+
+    fn u32_at(self, offset: usize) -> &'static AtomicU32 {
+        self.beside().u32_at(offset)
     }
 }
 
@@ -616,7 +670,7 @@ impl<'a> Chunk<'a> {
         self.u32_at(LARGE_TOTAL_AT).store(total, Ordering::Relaxed);
         self.u32_at(LARGE_PINS_AT).store(1, Ordering::Relaxed);
         self.u32_at(LARGE_NEXT_AT).store(0, Ordering::Relaxed);
-        self.write_parts(LARGE_HEAD_BYTES, &[new.key]);
+        self.write_parts(Bytes::Key, LARGE_HEAD_BYTES, &[new.key]);
     }
 
     fn large_total(self) -> usize {
@@ -688,7 +742,7 @@ impl<'a> Chunk<'a> {
         assert!(from + len <= self.bytes, "the value bytes lie in the chunk");
         // SAFETY: the range lies in the chunk and was filled before the commit; while the pin is held nobody
         // frees or writes it.
-        unsafe { std::slice::from_raw_parts(self.at(from), len) }
+        unsafe { std::slice::from_raw_parts(self.read_at(Bytes::Value, from), len) }
     }
 
     /// Room for value bytes of an arriving item: `len` bytes from byte `from` of the chunk on.
@@ -697,7 +751,7 @@ impl<'a> Chunk<'a> {
         assert!(from + len <= self.bytes, "the room lies in the chunk");
         // SAFETY: the range lies in the chunk, and until the commit the chunk belongs to the one `Incoming`,
         // which is borrowed mutably for as long as the room is.
-        unsafe { std::slice::from_raw_parts_mut(self.at(from), len) }
+        unsafe { std::slice::from_raw_parts_mut(self.write_at(Bytes::Value, from), len) }
     }
 
     /// Copies a part whole, its header fields included, into a chunk that is the caller's alone.
@@ -705,9 +759,10 @@ impl<'a> Chunk<'a> {
         let (head, hash) = self.part_owner();
         target.fill_part_header(head, hash);
         target.set_next_part(false, self.next_part(false));
+        let source = self.read_at(Bytes::Value, PART_HEADER_BYTES);
         // SAFETY: both chunks are of `bytes` or more; the source is kept by its item's pin, which the caller
         // holds under the stripe's lock, and the target is the caller's alone.
-        let source = unsafe { std::slice::from_raw_parts(self.at(PART_HEADER_BYTES), bytes - PART_HEADER_BYTES) };
-        target.write_parts(PART_HEADER_BYTES, &[source]);
+        let source = unsafe { std::slice::from_raw_parts(source, bytes - PART_HEADER_BYTES) };
+        target.write_parts(Bytes::Value, PART_HEADER_BYTES, &[source]);
     }
 }

@@ -314,7 +314,10 @@ impl Store {
                 }
                 Err(super::table::NoCell) => {
                     drop(stripe);
-                    self.make_cell(local, incoming.hash, now);
+                    if !self.make_cell(local, incoming.hash, now) {
+                        self.abandon(local, incoming);
+                        return self.no_memory(local, self.pages.classes.extent());
+                    }
                 }
             }
         }

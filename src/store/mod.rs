@@ -13,6 +13,8 @@ mod expire;
 mod fetch;
 mod item;
 mod large;
+#[cfg(all(test, loom))]
+mod loom;
 mod options;
 mod outcome;
 mod rebalance;

@@ -56,7 +56,7 @@ struct Drain {
 
 /// What a step did for the draining page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Drained {
+pub(super) enum Drained {
     /// There is more of it.
     Partly,
     /// All of it was looked at, and something is still out.
@@ -227,7 +227,13 @@ impl Store {
         donors.into_iter().any(|donor| self.begin_drain_of(mover, donor.class, to, local))
     }
 
-    fn begin_drain_of(&self, mover: &mut Mover, class: ClassId, to: Option<ClassId>, local: &mut Local) -> bool {
+    pub(super) fn begin_drain_of(
+        &self,
+        mover: &mut Mover,
+        class: ClassId,
+        to: Option<ClassId>,
+        local: &mut Local,
+    ) -> bool {
         self.surrender(local);
         let page = {
             let mut state = self.classes[class.index()].lock();
@@ -242,7 +248,7 @@ impl Store {
     }
 
     /// Empties some chunks of the draining page; ends the drain when the page is empty or stays stuck.
-    fn drain_step(&self, mover: &mut Mover, local: &mut Local, now: Seconds) -> Drained {
+    pub(super) fn drain_step(&self, mover: &mut Mover, local: &mut Local, now: Seconds) -> Drained {
         let Some(mut drain) = mover.drain else { return Drained::GivenUp };
         let end = self.pages.entry(drain.page).formatted.load(Ordering::Acquire);
         let until = end.min(drain.chunk + CHUNKS_A_STEP);
@@ -262,7 +268,9 @@ impl Store {
         (drain.chunk, drain.passes) = (0, drain.passes + 1);
         mover.drain = Some(drain);
         if drain.passes == 1 {
-            // What is still out is in idle threads' magazines: they are called to give it back.
+            // What is still out is with idle threads, or was freed by one that had given back before: all are
+            // called again. Release: as in `begin_drain_of`.
+            self.drain_epoch.fetch_add(1, Ordering::Release);
             self.call_threads();
         }
         if drain.passes > PASSES_MAX {
@@ -311,7 +319,7 @@ impl Store {
             };
         if is_moved {
             local.counters.page_move_rescues.bump();
-        } else if self.evict(local, Victim { reference: head, hash, reason: Reason::Forced }, now) {
+        } else if self.evict(local, Victim { reference: head, hash, cas: None, reason: Reason::Forced }, now) {
             local.counters.page_move_evictions.bump();
         }
     }

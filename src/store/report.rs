@@ -3,12 +3,12 @@
 use super::Store;
 use super::outcome::{ClassReport, MemoryReport};
 use super::slab::classes::ClassId;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{Ordering, TallyU64};
 use crate::telemetry::{Counter, StoreTotals};
 
 /// A value with one writer that is replaced, not summed.
 #[derive(Debug, Default)]
-pub(super) struct Gauge(AtomicU64);
+pub(super) struct Gauge(TallyU64);
 
 impl Gauge {
     pub(super) fn set(&self, value: u64) {

@@ -4,8 +4,6 @@
 //! refilled under the class's lock from free chunks, else from a page of the pool, else by evicting from the
 //! class, else from the next larger class that has something, else by emptying a page of another class.
 
-use std::sync::Arc;
-
 use crossbeam::utils::CachePadded;
 
 use super::evict::{Means, Pick, Reason, Surroundings, Victim};
@@ -16,7 +14,7 @@ use super::slab::classes::{ClassId, EXTENT_BYTES};
 use super::slab::pool::Asker;
 use super::table::LockedStripe;
 use super::{Miss, Store};
-use crate::sync::Ordering;
+use crate::sync::{Arc, Ordering};
 use crate::telemetry::StoreCounters;
 use crate::time::Seconds;
 
@@ -121,6 +119,21 @@ impl Store {
         local.held_bytes += self.pages.classes.chunk_bytes(class);
     }
 
+    /// Takes a chunk of the class in place of a spare one that turned out not to fit; false when there is none.
+    pub(super) fn exchange_spare(
+        &self,
+        local: &mut Local,
+        spare: &mut Option<Ref>,
+        class: ClassId,
+        now: Seconds,
+    ) -> bool {
+        if let Some(unfit) = spare.take() {
+            self.keep_chunk(local, unfit);
+        }
+        *spare = self.take_chunk(local, class, now, Effort::Everything);
+        spare.is_some()
+    }
+
     /// The class of a chunk somebody holds: its page cannot leave the class meanwhile.
     #[inline]
     pub(super) fn class_of(&self, reference: Ref) -> ClassId {
@@ -220,6 +233,9 @@ impl Store {
         let mut stripe = self.index.lock(victim.hash);
         let Some(slot) = stripe.find_reference(victim.hash, victim.reference) else { return false };
         let chunk = self.pages.chunk(victim.reference);
+        if victim.cas.is_some_and(|picked| picked != chunk.cas()) {
+            return false;
+        }
         let dead = self.why_dead(&stripe, chunk, now);
         let is_spared = match victim.reason {
             Reason::Dead => true,

@@ -14,7 +14,7 @@ const STALE_BYTES_MAX: usize = EXPTIME_BYTES + 1;
 
 /// A store operation that could not go on under the lock.
 pub(super) enum Halt {
-    /// A chunk of this class is needed.
+    /// A chunk of this class or a larger one is needed.
     Chunk(ClassId),
     /// The stripe has no room for another entry.
     Cell,
@@ -132,8 +132,8 @@ impl Store {
             };
             drop(stripe);
             match halt {
-                Halt::Chunk(_) => break self.no_memory(local, class),
-                Halt::Cell => self.make_cell(local, request.key.hash, now),
+                Halt::Cell if self.make_cell(local, request.key.hash, now) => {}
+                Halt::Cell | Halt::Chunk(_) => break self.no_memory(local, class),
             }
         };
         if let Some(unused) = spare {
@@ -224,8 +224,9 @@ impl Store {
         {
             return Ok(self.overwrite(stripe, local, found.reference, new, parts));
         }
-        let Some(reference) = *spare else {
-            let class = self.pages.classes.class_of(new.bytes()).expect("callers send large items elsewhere");
+        let class = self.pages.classes.class_of(new.bytes()).expect("callers send large items elsewhere");
+        // A chunk taken before the lock was chosen for what the key held then: it may be too small by now.
+        let Some(reference) = spare.filter(|&spare| self.class_of(spare) >= class) else {
             return Err(Halt::Chunk(class));
         };
         let mut item = *new;
@@ -252,6 +253,9 @@ impl Store {
         ghost_hit: bool,
     ) -> Result<bool, super::table::NoCell> {
         let chunk = self.pages.chunk(reference);
+        if found.is_none() {
+            stripe.insert(key.hash, reference)?;
+        }
         chunk.set_cas(stripe.next_cas());
         chunk.publish(u8::try_from(key.bytes.len()).expect("keys are at most 250 bytes"));
         let wants_row = match found {
@@ -260,7 +264,7 @@ impl Store {
                 self.let_go(local, found.reference);
                 false
             }
-            None => stripe.insert(&self.pages, key.hash, reference).inspect_err(|_| chunk.retire())?,
+            None => stripe.grow(&self.pages),
         };
         self.count_stored(local, reference);
         let class = self.class_of(reference);
@@ -299,21 +303,26 @@ impl Store {
         Written { reference, wants_row: false }
     }
 
-    /// Makes room for an entry in a stripe whose chain is full: a new row, or one item less.
+    /// Makes room for an entry in a stripe whose chain is full: a new row, or one item less. False when there is
+    /// no memory for a row and nothing may be evicted.
     #[cold]
-    pub(super) fn make_cell(&self, local: &mut Local, hash: u64, now: Seconds) {
+    pub(super) fn make_cell(&self, local: &mut Local, hash: u64, now: Seconds) -> bool {
         if self.index.add_row(&self.pool, self.index.rows()) {
-            return;
+            return true;
+        }
+        if !self.options.evict {
+            return false;
         }
         let mut stripe = self.index.lock(hash);
         let coldest = stripe
             .neighbours(hash)
             .min_by_key(|&(reference, _)| self.pages.chunk(reference).state() & (state::FREQUENCY | state::MAIN));
-        let Some((reference, slot)) = coldest else { return };
+        let Some((reference, slot)) = coldest else { return true };
         stripe.remove(hash, slot);
         self.count_evicted(local, reference, self.pages.chunk(reference), now);
         local.counters.index_evictions.bump();
         self.let_go(local, reference);
+        true
     }
 
     /// append and prepend: old and new value in a chunk of their own.
@@ -345,11 +354,7 @@ impl Store {
             let fitting = spare.filter(|&spare| self.class_of(spare) >= class);
             let Some(target) = fitting else {
                 drop(stripe);
-                if let Some(unfit) = spare.take() {
-                    self.keep_chunk(local, unfit);
-                }
-                spare = self.take_chunk(local, class, now, Effort::Everything);
-                if spare.is_none() {
+                if !self.exchange_spare(local, &mut spare, class, now) {
                     break self.no_memory(local, class);
                 }
                 continue;

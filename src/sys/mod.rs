@@ -1,5 +1,7 @@
 //! OS calls that std, mio and socket2 do not have, each behind a safe function.
 
+#[cfg(loom)]
+pub mod beside;
 pub mod clock;
 pub mod memory;
 pub mod process;

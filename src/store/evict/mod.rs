@@ -87,6 +87,8 @@ impl Default for ClassQueues {
 pub(crate) struct Victim {
     pub(crate) reference: Ref,
     pub(crate) hash: u64,
+    /// Its version, if that matters: the chunk may hold another item by then, in the same bucket.
+    pub(crate) cas: Option<u32>,
     pub(crate) reason: Reason,
 }
 
@@ -215,8 +217,9 @@ impl ClassState {
         if victims.is_empty()
             && let Some((_, reference)) = self.queues.coldest
         {
-            let hash = around.index.hash(around.pages.chunk(reference).key(self));
-            victims.push(Victim { reference, hash, reason: Reason::Forced });
+            let chunk = around.pages.chunk(reference);
+            let hash = around.index.hash(chunk.key(self));
+            victims.push(Victim { reference, hash, cas: Some(chunk.cas()), reason: Reason::Forced });
         }
         Pick::Progress
     }
@@ -264,7 +267,8 @@ impl ClassState {
         }
         self.queues.dropped += 1;
         let hash = around.index.hash(chunk.key(self));
-        victims.push(Victim { reference, hash, reason: if dead { Reason::Dead } else { Reason::Small } });
+        let reason = if dead { Reason::Dead } else { Reason::Small };
+        victims.push(Victim { reference, hash, cas: Some(chunk.cas()), reason });
     }
 
     /// Moves the hand over one chunk; true when it met an item of the main queue.
@@ -285,7 +289,8 @@ impl ClassState {
             return true;
         }
         let hash = around.index.hash(chunk.key(self));
-        victims.push(Victim { reference, hash, reason: if dead { Reason::Dead } else { Reason::Main } });
+        let reason = if dead { Reason::Dead } else { Reason::Main };
+        victims.push(Victim { reference, hash, cas: Some(chunk.cas()), reason });
         true
     }
 

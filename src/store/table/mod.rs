@@ -225,6 +225,7 @@ fn is_flushed(record: &StripeRecord, cas: u32) -> bool {
         && record.flush_mark.load(Ordering::Relaxed).wrapping_sub(cas) < u32::MAX / 2
 }
 
+#[cfg(not(loom))]
 const _: () = assert!(size_of::<Stripe>() == 64, "two stripes never share a cache line");
 const _: () = assert!(STRIPE_RECORD_BYTES == 16);
 
@@ -286,17 +287,24 @@ impl<'i> LockedStripe<'i> {
         self.index.buckets.bucket(slot.cell, self.number).set_reference(slot.slot, reference);
     }
 
-    /// Adds an item that is not in the index. True: the stripe would be better off with another row.
+    /// Gives an item that is not in the index its place. Before the item is published: what was public once may be
+    /// looked at by whoever holds its class's lock, and could not be written again if there was no place for it.
     ///
     /// # Errors
     /// When the chain is full and the stripe has no cell for it.
-    pub(crate) fn insert(&mut self, pages: &Pages, hash: u64, reference: Ref) -> Result<bool, NoCell> {
+    pub(crate) fn insert(&mut self, hash: u64, reference: Ref) -> Result<(), NoCell> {
         self.append(self.home_of(hash), hash, reference)?;
         self.state.items += 1;
+        Ok(())
+    }
+
+    /// Splits a bucket if the stripe's load asks for it; all its items are published. True: the stripe would be
+    /// better off with another row.
+    pub(crate) fn grow(&mut self, pages: &Pages) -> bool {
         if self.is_over(SPLIT_ABOVE) && self.has_spare_cell() {
             self.split(pages);
         }
-        Ok(self.is_over(ROW_ABOVE) && !self.has_spare_cell() && self.state.items.is_multiple_of(8))
+        self.is_over(ROW_ABOVE) && !self.has_spare_cell() && self.state.items.is_multiple_of(8)
     }
 
     /// Takes an item out.
