@@ -73,6 +73,8 @@ counters! {
         cmd_flush,
         /// touch and gat keys.
         cmd_touch,
+        /// `me` commands: memcached counts no other meta command here.
+        cmd_meta,
         /// Keys not found by get.
         get_misses,
         /// Of them, items found expired.

@@ -34,6 +34,7 @@ impl Commands {
         let (reply, noreply) = match request {
             Admin::Stats { report } => return self.stats(report, out),
             Admin::Shutdown(how) => return self.shutdown(how),
+            Admin::MetaNoop => (Reply::MetaNoop, false),
             Admin::Version => (Reply::Version, false),
             Admin::RefreshCerts => (Reply::Error(ErrorText::TlsNotEnabled), false),
             Admin::FlushAll { exptime, noreply } => (self.flush_all(exptime), noreply),

@@ -1,8 +1,8 @@
-//! get, gets, gat, gats, touch: one operation with options.
+//! get, gets, gat, gats, touch, mg, me: one operation with options.
 
 use super::Commands;
-use crate::protocol::Fetch;
-use crate::store::{self, FetchOutcome, ItemView, Miss};
+use crate::protocol::{Fetch, FetchExtras};
+use crate::store::{self, Create, FetchOutcome, ItemView, Miss};
 
 /// What became of a fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,15 +19,57 @@ impl Commands {
     /// Looks a key up and lends its item to `visit`, under the stripe's lock: nothing in there may block or allocate.
     #[inline]
     pub fn fetch<R>(&mut self, fetch: Fetch<'_>, visit: impl FnOnce(ItemView<'_>) -> R) -> Fetched<R> {
+        if let Some(extras) = fetch.extras {
+            return self.fetch_more(fetch, extras, visit);
+        }
         let key = self.store.key(fetch.key);
         let Some(exptime) = fetch.options.touch else {
-            let wish = store::Fetch { touch: None, value: fetch.options.value };
+            let wish = store::Fetch { touch: None, value: fetch.options.value, extras: None };
             let outcome = self.store.fetch(&mut self.local, key, wish, self.now.seconds, visit);
             return self.count_get(outcome);
         };
-        let wish = store::Fetch { touch: Some(self.expiry(exptime)), value: fetch.options.value };
+        let wish = store::Fetch { touch: Some(self.expiry(exptime)), value: fetch.options.value, extras: None };
         let outcome = self.store.fetch(&mut self.local, key, wish, self.now.seconds, visit);
         self.count_touch(outcome)
+    }
+
+    fn fetch_more<R>(
+        &mut self,
+        fetch: Fetch<'_>,
+        extras: &FetchExtras,
+        visit: impl FnOnce(ItemView<'_>) -> R,
+    ) -> Fetched<R> {
+        let touch = fetch.options.touch.map(|exptime| self.expiry(exptime));
+        let create = extras.create.map(|exptime| Create {
+            expiry: touch.filter(|_| extras.touch_created).unwrap_or_else(|| self.expiry(exptime)),
+            own_cas: extras.own_cas,
+            binary_key: extras.binary_key,
+        });
+        let more = store::FetchExtras {
+            no_bump: extras.no_bump,
+            inspects: extras.inspects,
+            unless_cas: extras.unless_cas,
+            recache: extras.recache.map(|exptime| self.expiry(exptime)),
+            recache_after_touch: extras.recache_after_touch,
+            create,
+        };
+        let wish = store::Fetch { touch, value: fetch.options.value, extras: Some(&more) };
+        let outcome = self.store.fetch(&mut self.local, self.store.key(fetch.key), wish, self.now.seconds, visit);
+        match outcome {
+            _ if extras.inspects => self.count_inspection(outcome),
+            // memcached counts a miss as a get whatever else it was to be.
+            FetchOutcome::Hit(_) if touch.is_some() => self.count_touch(outcome),
+            _ => self.count_get(outcome),
+        }
+    }
+
+    fn count_inspection<R>(&self, outcome: FetchOutcome<R>) -> Fetched<R> {
+        self.counters.cmd_meta.bump();
+        match outcome {
+            FetchOutcome::Hit(result) => Fetched::Hit(result),
+            FetchOutcome::Miss(_) => Fetched::Miss,
+            FetchOutcome::NoMemory => Fetched::NoMemory,
+        }
     }
 
     #[inline]

@@ -10,12 +10,13 @@ mod stats;
 mod store;
 
 pub use admin::Answer;
+pub use arithmetic::Counted;
 pub use fetch::Fetched;
 pub use shared::{ConnectionGauges, Options, Shared, SharedOptions};
-pub use store::Arriving;
+pub use store::{Arriving, Stored};
 
 // What a fetch lends goes on to the output as it is, and what arrives goes straight where the store says.
-pub use crate::store::{ItemView, Pinned, Room, Value};
+pub use crate::store::{Details, ItemView, Pinned, Room, Value};
 
 use crossbeam::utils::CachePadded;
 
@@ -87,6 +88,12 @@ impl Commands {
         self.store.unpin(&mut self.local, pinned);
     }
 
+    /// The time to live in seconds that an exptime gives; `None`: for ever.
+    #[must_use]
+    pub fn ttl(&self, exptime: i32) -> Option<u32> {
+        ttl_of(self.expiry(exptime), self.now)
+    }
+
     /// Whether clients hold more memory of large values that are gone than they may: slow ones are to be closed.
     #[must_use]
     #[inline]
@@ -103,6 +110,15 @@ impl Commands {
     #[inline]
     fn expiry(&self, exptime: i32) -> Expiry {
         if exptime == 0 { Expiry::Never } else { Expiry::from_exptime(i64::from(exptime), &self.now) }
+    }
+}
+
+/// The time to live in seconds that an expiry leaves; `None`: for ever.
+#[must_use]
+pub fn ttl_of(expiry: Expiry, now: Now) -> Option<u32> {
+    match expiry {
+        Expiry::Never => None,
+        Expiry::At(deadline) => Some(deadline.0.saturating_sub(now.seconds.0)),
     }
 }
 

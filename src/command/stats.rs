@@ -159,7 +159,7 @@ fn general_commands(totals: &CommandTotals, report: &mut Report<'_>) {
         ("cmd_set", totals.cmd_set),
         ("cmd_flush", totals.cmd_flush),
         ("cmd_touch", totals.cmd_touch),
-        ("cmd_meta", 0),
+        ("cmd_meta", totals.cmd_meta),
         ("get_hits", totals.get_hits),
         ("get_misses", totals.get_misses),
         ("get_expired", totals.get_expired),
@@ -372,7 +372,7 @@ mod tests {
     #[test]
     fn a_reset_takes_counters_back_and_leaves_gauges() {
         let mut commands = commands();
-        commands.fetch(Fetch { key: b"k", options: FetchOptions::GET }, |_| ());
+        commands.fetch(Fetch { key: b"k", options: FetchOptions::GET, extras: None }, |_| ());
         assert_eq!(commands.shared.sums().commands.get_misses, 1);
         let mut out = Vec::new();
         assert_eq!(commands.stats(b"reset", &mut out), Answer::Reply(Reply::Reset));

@@ -1,14 +1,35 @@
-//! set, add, replace, append, prepend, cas: values whole or in pieces.
+//! set, add, replace, append, prepend, cas, ms: values whole or in pieces.
 
 use super::Commands;
-use crate::protocol::{ErrorText, Mode, Reply, Store};
-use crate::store::{self, Incoming, RefusedReserve, Room, StoreOutcome, StoreRequest};
+use crate::protocol::{ErrorText, Mode, Reply, Store, StoreExtras};
+use crate::store::{self, Incoming, Key, RefusedReserve, Room, StoreOutcome, StoreRequest};
 
 /// A large value on its way into its item. Ends in [`Commands::finish`] or [`Commands::abandon`].
 #[derive(Debug)]
 pub struct Arriving {
     incoming: Incoming,
     mode: Mode,
+    value_len: usize,
+    /// Whether the old value goes when this one is refused.
+    refusal_deletes: bool,
+}
+
+/// What became of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// What is answered.
+    pub reply: Reply,
+    /// The item's new version; 0: not stored.
+    pub cas: u64,
+    /// Length of the item's whole value; not stored: of the one that was sent.
+    pub value_len: usize,
+}
+
+impl Stored {
+    /// What became of a value that was not stored.
+    fn refused(reply: Reply, value_len: usize) -> Self {
+        Self { reply, cas: 0, value_len }
+    }
 }
 
 impl Arriving {
@@ -22,13 +43,14 @@ impl Arriving {
 impl Commands {
     /// Stores a value that is whole.
     #[inline]
-    pub fn store(&mut self, request: &Store<'_>, value: &[u8]) -> Reply {
-        let asked = self.asked(request);
+    pub fn store(&mut self, request: &Store<'_>, value: &[u8]) -> Stored {
+        let extras = request.extras.map(|extras| self.store_extras(extras));
+        let asked = self.asked(request, extras.as_ref());
         let outcome = self.store.store(&mut self.local, &asked, value, self.now.seconds);
         if matches!(outcome, StoreOutcome::TooLarge | StoreOutcome::NoMemory) {
-            return self.refuse(&asked, outcome);
+            return Stored::refused(self.refuse(request, asked.key, outcome), value.len());
         }
-        self.count_store(request.mode, outcome)
+        self.count_store(request.mode, outcome, value.len())
     }
 
     /// Makes room for a value that is longer than `WHOLE_VALUE_BYTES_MAX` and about to arrive.
@@ -36,13 +58,17 @@ impl Commands {
     /// # Errors
     /// The reply, when it is too large or there is no memory for it: its bytes are to be swallowed.
     pub fn begin(&mut self, request: &Store<'_>) -> Result<Arriving, Reply> {
-        let asked = self.asked(request);
-        let refused = match self.store.reserve(&mut self.local, &asked, request.value_len, self.now.seconds) {
-            Ok(incoming) => return Ok(Arriving { incoming, mode: request.mode }),
+        let extras = request.extras.map(|extras| self.store_extras(extras));
+        let asked = self.asked(request, extras.as_ref());
+        let (value_len, mode) = (request.value_len, request.mode);
+        let refused = match self.store.reserve(&mut self.local, &asked, value_len, self.now.seconds) {
+            Ok(incoming) => {
+                return Ok(Arriving { incoming, mode, value_len, refusal_deletes: refusal_deletes(request) });
+            }
             Err(RefusedReserve::TooLarge) => StoreOutcome::TooLarge,
             Err(RefusedReserve::NoMemory) => StoreOutcome::NoMemory,
         };
-        Err(self.refuse(&asked, refused))
+        Err(self.refuse(request, asked.key, refused))
     }
 
     /// Room for the next bytes of an arriving value, never empty while some are missing; `None`: none yet, ask
@@ -57,9 +83,9 @@ impl Commands {
     }
 
     /// Stores an arrived value.
-    pub fn finish(&mut self, arriving: Arriving) -> Reply {
+    pub fn finish(&mut self, arriving: Arriving) -> Stored {
         let outcome = self.store.commit(&mut self.local, arriving.incoming, words(arriving.mode), self.now.seconds);
-        self.count_store(arriving.mode, outcome)
+        self.count_store(arriving.mode, outcome, arriving.value_len)
     }
 
     /// Gives up on an arriving value: its connection is gone.
@@ -70,57 +96,71 @@ impl Commands {
     /// Refuses a value whose data block does not end where its line said. A whole value may be too large besides:
     /// then that is said, as memcached looks at the length first.
     #[cold]
-    pub fn spoil(&mut self, request: &Store<'_>) -> Reply {
-        let asked = self.asked(request);
-        if self.store.is_too_large(request.key.len(), request.client_flags, request.value_len) {
-            return self.refuse(&asked, StoreOutcome::TooLarge);
-        }
-        self.counters.cmd_set.bump();
-        Reply::Error(ErrorText::BadDataChunk)
+    pub fn spoil(&mut self, request: &Store<'_>) -> Stored {
+        let reply = if self.store.is_too_large(request.key.len(), request.client_flags, request.value_len) {
+            self.refuse(request, self.store.key(request.key), StoreOutcome::TooLarge)
+        } else {
+            self.counters.cmd_set.bump();
+            Reply::Error(ErrorText::BadDataChunk)
+        };
+        Stored::refused(reply, request.value_len)
     }
 
     /// The same for a value that has arrived in pieces.
-    pub fn spoil_arriving(&mut self, arriving: Arriving) -> Reply {
+    pub fn spoil_arriving(&mut self, arriving: Arriving) -> Stored {
+        let value_len = arriving.value_len;
         self.abandon(arriving);
         self.counters.cmd_set.bump();
-        Reply::Error(ErrorText::BadDataChunk)
+        Stored::refused(Reply::Error(ErrorText::BadDataChunk), value_len)
     }
 
     /// Refuses a value that has arrived in part and finds no more memory.
     #[cold]
     pub fn refuse_arriving(&mut self, arriving: Arriving) -> Reply {
-        let Arriving { incoming, mode } = arriving;
-        if mode == Mode::Set {
-            self.store.delete(&mut self.local, incoming.key(), self.now.seconds);
+        let Arriving { incoming, refusal_deletes, .. } = arriving;
+        if refusal_deletes {
+            self.store.delete(&mut self.local, incoming.key(), None, self.now.seconds);
         }
         self.store.abandon(&mut self.local, incoming);
         self.count_no_memory()
     }
 
     #[inline]
-    fn asked<'k>(&self, request: &Store<'k>) -> StoreRequest<'k> {
+    fn asked<'k>(&self, request: &Store<'k>, extras: Option<&'k store::StoreExtras>) -> StoreRequest<'k> {
         StoreRequest {
             key: self.store.key(request.key),
             mode: words(request.mode),
             client_flags: request.client_flags,
             expiry: self.expiry(request.exptime),
+            extras,
+        }
+    }
+
+    fn store_extras(&self, extras: &StoreExtras) -> store::StoreExtras {
+        store::StoreExtras {
+            compare: extras.compare,
+            or_stale: extras.or_stale,
+            create: extras.create.map(|exptime| self.expiry(exptime)),
+            own_cas: extras.own_cas,
+            binary_key: extras.binary_key,
         }
     }
 
     #[inline]
-    fn count_store(&self, mode: Mode, outcome: StoreOutcome) -> Reply {
+    fn count_store(&self, mode: Mode, outcome: StoreOutcome, value_len: usize) -> Stored {
         self.counters.cmd_set.bump();
         if let Mode::Cas(_) = mode {
             self.count_cas(outcome);
         }
-        match outcome {
-            StoreOutcome::Stored { .. } => Reply::Stored,
+        let reply = match outcome {
+            StoreOutcome::Stored { cas, value_len } => return Stored { reply: Reply::Stored, cas, value_len },
             StoreOutcome::NotStored => Reply::NotStored,
             StoreOutcome::Exists => Reply::Exists,
             StoreOutcome::NotFound => Reply::NotFound,
             StoreOutcome::TooLarge => self.count_too_large(),
             StoreOutcome::NoMemory => self.count_no_memory(),
-        }
+        };
+        Stored::refused(reply, value_len)
     }
 
     fn count_cas(&self, outcome: StoreOutcome) {
@@ -133,11 +173,11 @@ impl Commands {
     }
 
     /// A value that cannot be had. After a failed set the old value is gone too: who asked for a new one must not
-    /// go on reading the old (memcached's rule, for set alone).
+    /// go on reading the old (memcached's rule, for set and every ms).
     #[cold]
-    fn refuse(&mut self, asked: &StoreRequest<'_>, outcome: StoreOutcome) -> Reply {
-        if asked.mode == store::Mode::Set {
-            self.store.delete(&mut self.local, asked.key, self.now.seconds);
+    fn refuse(&mut self, request: &Store<'_>, key: Key<'_>, outcome: StoreOutcome) -> Reply {
+        if refusal_deletes(request) {
+            self.store.delete(&mut self.local, key, None, self.now.seconds);
         }
         if outcome == StoreOutcome::TooLarge { self.count_too_large() } else { self.count_no_memory() }
     }
@@ -151,6 +191,10 @@ impl Commands {
         self.counters.store_no_memory.bump();
         Reply::Error(ErrorText::NoMemoryStoring)
     }
+}
+
+fn refusal_deletes(request: &Store<'_>) -> bool {
+    request.mode == Mode::Set || request.extras.is_some_and(|extras| extras.refusal_deletes)
 }
 
 #[inline]

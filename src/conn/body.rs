@@ -1,14 +1,37 @@
 //! [`Body`]: a large value arriving straight into its item.
 
 use super::BLOCK_END;
-use crate::command::{Arriving, Commands, Room};
+use super::meta::KeptAsked;
+use crate::command::{Arriving, Commands, Room, Stored};
 use crate::protocol::Reply;
 
-/// A value on its way, and whether anybody wants to know what becomes of it.
+/// A value on its way, and how what becomes of it is answered.
 #[derive(Debug)]
 pub(super) struct Body {
     arriving: Arriving,
-    noreply: bool,
+    answer: Answer,
+}
+
+/// How a store is answered when its value is there.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// As the classic commands are.
+    Classic {
+        /// Not at all.
+        noreply: bool,
+    },
+    /// As a meta command is.
+    Meta(KeptAsked),
+}
+
+impl Answer {
+    /// What an error is answered with: meta commands always tell.
+    pub(super) fn to_error(&self, error: Reply) -> Option<Reply> {
+        match self {
+            Self::Classic { noreply: true } => None,
+            Self::Classic { noreply: false } | Self::Meta(_) => Some(error),
+        }
+    }
 }
 
 /// What became of filling.
@@ -27,12 +50,8 @@ pub(super) enum Progress {
 }
 
 impl Body {
-    pub(super) fn new(arriving: Arriving, noreply: bool) -> Self {
-        Self { arriving, noreply }
-    }
-
-    pub(super) fn noreply(&self) -> bool {
-        self.noreply
+    pub(super) fn new(arriving: Arriving, answer: Answer) -> Self {
+        Self { arriving, answer }
     }
 
     /// Moves input into the item. Returns how many bytes it took.
@@ -59,8 +78,9 @@ impl Body {
     }
 
     /// Stores the value, or refuses it for its end.
-    pub(super) fn finish(self, is_sound: bool, commands: &mut Commands) -> Reply {
-        if is_sound { commands.finish(self.arriving) } else { commands.spoil_arriving(self.arriving) }
+    pub(super) fn finish(self, is_sound: bool, commands: &mut Commands) -> (Stored, Answer) {
+        let Self { arriving, answer } = self;
+        (if is_sound { commands.finish(arriving) } else { commands.spoil_arriving(arriving) }, answer)
     }
 
     /// Bytes of the value and its end still to come.
@@ -68,9 +88,9 @@ impl Body {
         self.arriving.missing() + BLOCK_END.len()
     }
 
-    /// Gives the value up for want of memory: what the client is told.
-    pub(super) fn refuse(self, commands: &mut Commands) -> Reply {
-        commands.refuse_arriving(self.arriving)
+    /// Gives the value up for want of memory: what the client is told, if anything.
+    pub(super) fn refuse(self, commands: &mut Commands) -> Option<Reply> {
+        self.answer.to_error(commands.refuse_arriving(self.arriving))
     }
 
     /// Gives the value up.

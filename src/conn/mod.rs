@@ -7,6 +7,7 @@
 mod body;
 mod kept;
 mod log;
+mod meta;
 mod output;
 
 #[cfg(test)]
@@ -16,14 +17,16 @@ mod tests;
 
 pub use output::Output;
 
-use body::Body;
+use body::{Answer as StoreAnswer, Body};
 use kept::Kept;
 
-use crate::command::{Answer, Commands, Fetched};
+use crate::command::{Answer, Commands, Fetched, Stored};
 use crate::limits::WHOLE_VALUE_BYTES_MAX;
 use crate::protocol::ascii::classic::{self, Parsed};
+use crate::protocol::ascii::meta::{Asked, push_stored};
 use crate::protocol::ascii::token::{self, NextKey};
 use crate::protocol::{Admin, ErrorText, Fetch, FetchOptions, Refused, Reply, Request, Store};
+use meta::KeptAsked;
 
 /// First byte of a request of the binary protocol, which is not spoken here.
 const BINARY_MAGIC: u8 = 0x80;
@@ -253,7 +256,7 @@ impl Connection {
                 }
                 Step::on(used)
             }
-            Request::Store(store) => self.store(&store, used, input, turn),
+            Request::Store(store) => self.store(&store, None, used, input, turn),
             other => {
                 turn.requests_left -= 1;
                 self.execute_rare(other, used, input, turn)
@@ -270,9 +273,10 @@ impl Connection {
             }
             Request::Delete(delete) => answer(turn.commands.delete(delete), delete.noreply, turn),
             Request::Arithmetic(arithmetic) => {
-                answer(turn.commands.arithmetic(arithmetic), arithmetic.noreply, turn);
+                answer(turn.commands.arithmetic(arithmetic).reply, arithmetic.noreply, turn);
             }
-            Request::Store(store) => return self.store(&store, used, input, turn),
+            Request::Store(store) => return self.store(&store, None, used, input, turn),
+            Request::Meta(line) => return self.meta(line, used, input, turn),
             Request::Admin(admin) => return self.admin(admin, used, turn),
             Request::Refused(refused) => self.refuse(refused, turn),
             Request::Quit => return self.close_after(used),
@@ -281,12 +285,20 @@ impl Connection {
         Step::on(used)
     }
 
-    /// A value is stored when it is whole in the input, or else streams into its item.
+    /// A value is stored when it is whole in the input, or else streams into its item. `asked`: the store is a meta
+    /// command and is answered as one.
     #[inline]
-    fn store(&mut self, store: &Store<'_>, used: usize, input: &[u8], turn: &mut Turn<'_>) -> Step {
+    fn store(
+        &mut self,
+        store: &Store<'_>,
+        asked: Option<Asked<'_>>,
+        used: usize,
+        input: &[u8],
+        turn: &mut Turn<'_>,
+    ) -> Step {
         if store.value_len > WHOLE_VALUE_BYTES_MAX {
             turn.requests_left -= 1;
-            self.begin_body(store, turn);
+            self.begin_body(store, asked, turn);
             return Step::on(used);
         }
         let block = &input[used..];
@@ -296,17 +308,21 @@ impl Connection {
         }
         turn.requests_left -= 1;
         let (value, end) = block[..block_len].split_at(store.value_len);
-        let reply = if end == BLOCK_END { turn.commands.store(store, value) } else { turn.commands.spoil(store) };
-        answer(reply, store.noreply, turn);
+        let stored = if end == BLOCK_END { turn.commands.store(store, value) } else { turn.commands.spoil(store) };
+        answer_store(stored, store.noreply, asked, turn);
         Step::on(used + block_len)
     }
 
-    fn begin_body(&mut self, store: &Store<'_>, turn: &mut Turn<'_>) {
+    fn begin_body(&mut self, store: &Store<'_>, asked: Option<Asked<'_>>, turn: &mut Turn<'_>) {
+        let answer = match asked {
+            Some(asked) => StoreAnswer::Meta(KeptAsked::new(asked)),
+            None => StoreAnswer::Classic { noreply: store.noreply },
+        };
         self.state = match turn.commands.begin(store) {
-            Ok(arriving) => State::Body(Box::new(Body::new(arriving, store.noreply))),
+            Ok(arriving) => State::Body(Box::new(Body::new(arriving, answer))),
             Err(refused) => State::Discard(Discard::Block {
                 left: store.value_len + BLOCK_END.len(),
-                reply: (!store.noreply).then_some(refused),
+                reply: answer.to_error(refused),
             }),
         };
     }
@@ -328,7 +344,7 @@ impl Connection {
             }
             NextKey::Partial => return Step::stop(0, Next::Read),
         };
-        let is_served = serve_key(Fetch { key, options }, turn);
+        let is_served = serve_key(Fetch { key, options, extras: None }, turn);
         if is_last {
             self.state = State::Ready;
             if is_served {
@@ -356,19 +372,17 @@ impl Connection {
                 Step::stop(used, Next::Wait)
             }
             body::Progress::Refused => {
-                let (noreply, left) = (body.noreply(), body.missing());
+                let left = body.missing();
                 let reply = body.refuse(turn.commands);
-                self.state = State::Discard(Discard::Block { left, reply: (!noreply).then_some(reply) });
+                self.state = State::Discard(Discard::Block { left, reply });
                 Step::on(used)
             }
-            body::Progress::Whole => {
-                let noreply = body.noreply();
-                answer(body.finish(true, turn.commands), noreply, turn);
-                Step::on(used)
-            }
-            body::Progress::Spoiled => {
-                let noreply = body.noreply();
-                answer(body.finish(false, turn.commands), noreply, turn);
+            body::Progress::Whole | body::Progress::Spoiled => {
+                let (stored, how) = body.finish(progress == body::Progress::Whole, turn.commands);
+                match how {
+                    StoreAnswer::Classic { noreply } => answer_store(stored, noreply, None, turn),
+                    StoreAnswer::Meta(asked) => answer_store(stored, false, Some(asked.asked()), turn),
+                }
                 Step::on(used)
             }
         }
@@ -432,6 +446,15 @@ impl Connection {
 impl Default for Connection {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Answers a store, as a meta command if it is one.
+#[inline]
+fn answer_store(stored: Stored, noreply: bool, asked: Option<Asked<'_>>, turn: &mut Turn<'_>) {
+    match asked {
+        None => answer(stored.reply, noreply, turn),
+        Some(asked) => push_stored(turn.output.bytes(), asked, stored.reply, stored.cas, stored.value_len),
     }
 }
 

@@ -11,10 +11,15 @@ use std::io::IoSlice;
 use crate::command::{Commands, ItemView, Pinned, Value};
 use crate::limits::{OUTPUT_HIGH_WATER_BYTES, WHOLE_VALUE_BYTES_MAX};
 use crate::protocol::Reply;
+use crate::protocol::ascii::meta::{self, Asked};
 use crate::protocol::ascii::{VALUE_HEAD_BYTES_MAX, VALUE_TAIL, push_reply, push_value, push_value_head};
 
+/// Room for the line before a value, in any dialect.
+const HEAD_BYTES_MAX: usize =
+    if meta::HEAD_BYTES_MAX > VALUE_HEAD_BYTES_MAX { meta::HEAD_BYTES_MAX } else { VALUE_HEAD_BYTES_MAX };
+
 /// Room for any hit whose value is copied.
-const HIT_BYTES_MAX: usize = VALUE_HEAD_BYTES_MAX + WHOLE_VALUE_BYTES_MAX + VALUE_TAIL.len();
+const HIT_BYTES_MAX: usize = HEAD_BYTES_MAX + WHOLE_VALUE_BYTES_MAX + VALUE_TAIL.len();
 
 /// Replies not yet written: bytes of ours, and large values of the store between them.
 ///
@@ -102,11 +107,30 @@ impl Output {
             Value::Whole(value) => push_value(&mut self.bytes, key, item.client_flags, value, cas),
             Value::Pinned(pinned) => {
                 push_value_head(&mut self.bytes, key, item.client_flags, pinned.len(), cas);
-                self.large_unsent += pinned.len();
-                self.large.push_back(Large { at: self.bytes.len(), pinned, sent: 0 });
-                self.bytes.extend_from_slice(VALUE_TAIL);
+                self.push_pinned(pinned);
             }
         }
+    }
+
+    /// Appends a hit of the meta dialect, in room made by [`Self::reserve_hit`].
+    pub fn push_meta_hit(&mut self, asked: Asked<'_>, item: &meta::Item, value: Value<'_>) {
+        let shows_value = !matches!(value, Value::Unwanted);
+        meta::push_hit_head(&mut self.bytes, asked, item, shows_value);
+        match value {
+            Value::Unwanted => {}
+            Value::Whole(value) => {
+                self.bytes.extend_from_slice(value);
+                self.bytes.extend_from_slice(VALUE_TAIL);
+            }
+            Value::Pinned(pinned) => self.push_pinned(pinned),
+        }
+    }
+
+    /// Appends a large value.
+    fn push_pinned(&mut self, pinned: Pinned) {
+        self.large_unsent += pinned.len();
+        self.large.push_back(Large { at: self.bytes.len(), pinned, sent: 0 });
+        self.bytes.extend_from_slice(VALUE_TAIL);
     }
 
     /// If all that waits are bytes of ours, those.
@@ -222,13 +246,20 @@ mod tests {
     fn answered() -> (Commands, Output, Vec<u8>) {
         let mut commands = commands();
         let value: Vec<u8> = (0..100_000_u32).map(|n| n.to_le_bytes()[0]).collect();
-        let request =
-            Store { key: b"L", mode: Mode::Set, client_flags: 0, exptime: 0, value_len: value.len(), noreply: false };
-        assert_eq!(commands.store(&request, &value), Reply::Stored);
+        let request = Store {
+            key: b"L",
+            mode: Mode::Set,
+            client_flags: 0,
+            exptime: 0,
+            value_len: value.len(),
+            noreply: false,
+            extras: None,
+        };
+        assert_eq!(commands.store(&request, &value).reply, Reply::Stored);
         let mut output = Output::default();
         output.push_reply(Reply::Stored);
         output.reserve_hit();
-        let fetch = Fetch { key: b"L", options: FetchOptions::GET };
+        let fetch = Fetch { key: b"L", options: FetchOptions::GET, extras: None };
         commands.fetch(fetch, |item| output.push_hit(b"L", item, false));
         output.push_reply(Reply::End);
         let expected = [b"STORED\r\nVALUE L 0 100000\r\n", &value[..], b"\r\nEND\r\n"].concat();

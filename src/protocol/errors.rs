@@ -37,6 +37,28 @@ pub enum ErrorText {
     TlsNotEnabled,
     /// A value that cannot be sent for lack of memory.
     NoMemoryWriting,
+    /// A meta flag that no meta command knows.
+    MetaInvalidFlag,
+    /// A meta flag given twice.
+    MetaDuplicateFlag,
+    /// Something is wrong with the flags of `ma`.
+    MetaInvalidOrDuplicateFlag,
+    /// More words than a meta command takes.
+    MetaTooManyFlags,
+    /// A meta flag's number that is none.
+    MetaBadToken,
+    /// A key that is not base64, said to be.
+    MetaBadKey,
+    /// `O` with too long a token.
+    MetaOpaqueTooLong,
+    /// `J` without a number.
+    MetaInvalidInitial,
+    /// `D` without a number.
+    MetaInvalidDelta,
+    /// `ms` with an unknown mode.
+    MetaInvalidSetMode,
+    /// `ma` with an unknown mode.
+    MetaInvalidArithmeticMode,
 }
 
 impl ErrorText {
@@ -61,6 +83,17 @@ impl ErrorText {
             Self::MemlimitOutOfBounds => "MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust",
             Self::TlsNotEnabled => "Error TLS not enabled",
             Self::NoMemoryWriting => "SERVER_ERROR out of memory writing get response",
+            Self::MetaInvalidFlag => "CLIENT_ERROR invalid flag",
+            Self::MetaDuplicateFlag => "CLIENT_ERROR duplicate flag",
+            Self::MetaInvalidOrDuplicateFlag => "CLIENT_ERROR invalid or duplicate flag",
+            Self::MetaTooManyFlags => "CLIENT_ERROR options flags are too long",
+            Self::MetaBadToken => "CLIENT_ERROR bad token in command line format",
+            Self::MetaBadKey => "CLIENT_ERROR error decoding key",
+            Self::MetaOpaqueTooLong => "CLIENT_ERROR opaque token too long",
+            Self::MetaInvalidInitial => "CLIENT_ERROR invalid numeric initial value",
+            Self::MetaInvalidDelta => "CLIENT_ERROR invalid numeric delta value",
+            Self::MetaInvalidSetMode => "CLIENT_ERROR invalid mode for ms M token",
+            Self::MetaInvalidArithmeticMode => "CLIENT_ERROR invalid mode for ma M token",
         }
     }
 }

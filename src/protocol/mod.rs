@@ -10,7 +10,10 @@ mod request;
 
 pub use errors::ErrorText;
 pub use reply::Reply;
-pub use request::{Admin, Arithmetic, Delete, Fetch, FetchOptions, Mode, Refused, Request, Shutdown, Store};
+pub use request::{
+    Admin, Arithmetic, ArithmeticExtras, Delete, DeleteExtras, Fetch, FetchExtras, FetchOptions, MetaCommand, MetaLine,
+    Mode, Refused, Request, Shutdown, Store, StoreExtras,
+};
 
 /// What `version` answers: the memcached release whose behaviour this is, and ours.
 pub const VERSION: &str = concat!("1.6.45-flagstone-", env!("CARGO_PKG_VERSION"));

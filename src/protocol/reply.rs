@@ -23,6 +23,8 @@ pub enum Reply {
     Ok,
     /// The counters are back at zero.
     Reset,
+    /// The answer to `mn`.
+    MetaNoop,
     /// Who we are.
     Version,
     /// A get line is answered.

@@ -21,6 +21,8 @@ pub enum Request<'a> {
     Delete(Delete<'a>),
     /// incr or decr.
     Arithmetic(Arithmetic<'a>),
+    /// A meta command, whose flags are not read yet.
+    Meta(MetaLine<'a>),
     /// Anything about the server and not about items.
     Admin(Admin<'a>),
     /// A request that cannot be understood, but answered.
@@ -58,6 +60,31 @@ pub struct Fetch<'a> {
     pub key: &'a [u8],
     /// How.
     pub options: FetchOptions,
+    /// What few fetches ask for.
+    pub extras: Option<&'a FetchExtras>,
+}
+
+/// What few fetches ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FetchExtras {
+    /// Not a use of the item: neither an access nor a fetch.
+    pub no_bump: bool,
+    /// About the item, not for it: counted as no get.
+    pub inspects: bool,
+    /// The value is not wanted if the item's version is this one.
+    pub unless_cas: Option<u64>,
+    /// Win the item if it expires before this exptime.
+    pub recache: Option<i32>,
+    /// `recache` looks at the expiry that the touch gave.
+    pub recache_after_touch: bool,
+    /// A miss makes an empty item with this exptime, and wins it.
+    pub create: Option<i32>,
+    /// An item so made gets the touch's exptime after all.
+    pub touch_created: bool,
+    /// Version of an item so made; 0: one of ours.
+    pub own_cas: u64,
+    /// The key came encoded.
+    pub binary_key: bool,
 }
 
 /// A value is to be stored.
@@ -75,6 +102,25 @@ pub struct Store<'a> {
     pub value_len: usize,
     /// No reply.
     pub noreply: bool,
+    /// What few stores ask for.
+    pub extras: Option<&'a StoreExtras>,
+}
+
+/// What few stores ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreExtras {
+    /// append and prepend: only to an item of this version.
+    pub compare: Option<u64>,
+    /// [`Mode::Cas`] with an older version stores, too, as out of date.
+    pub or_stale: bool,
+    /// append and prepend to a missing key store the value, with this exptime.
+    pub create: Option<i32>,
+    /// Version of the item; 0: one of ours.
+    pub own_cas: u64,
+    /// The key came encoded.
+    pub binary_key: bool,
+    /// Refused for its size or for want of memory, it deletes the old value in any mode, not in [`Mode::Set`] alone.
+    pub refusal_deletes: bool,
 }
 
 /// When a value may be stored.
@@ -101,6 +147,23 @@ pub struct Delete<'a> {
     pub key: &'a [u8],
     /// No reply.
     pub noreply: bool,
+    /// What few deletes ask for.
+    pub extras: Option<&'a DeleteExtras>,
+}
+
+/// What few deletes ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeleteExtras {
+    /// Only an item of this version.
+    pub compare: Option<u64>,
+    /// The item stays, as out of date.
+    pub invalidate: bool,
+    /// The new exptime of an item that stays.
+    pub touch: Option<i32>,
+    /// The item stays, empty, with these client flags.
+    pub empty: Option<u32>,
+    /// Version of an item that stays; 0: one of ours.
+    pub own_cas: u64,
 }
 
 /// A number is to change.
@@ -114,6 +177,49 @@ pub struct Arithmetic<'a> {
     pub is_decr: bool,
     /// No reply.
     pub noreply: bool,
+    /// What few ask for.
+    pub extras: Option<&'a ArithmeticExtras>,
+}
+
+/// What few incrs and decrs ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ArithmeticExtras {
+    /// Only an item of this version.
+    pub compare: Option<u64>,
+    /// A missing key gets this number and exptime.
+    pub create: Option<(u64, i32)>,
+    /// An item so made gets the touch's exptime after all.
+    pub touch_created: bool,
+    /// The new exptime.
+    pub touch: Option<i32>,
+    /// Version of the item; 0: one of ours.
+    pub own_cas: u64,
+    /// The key came encoded.
+    pub binary_key: bool,
+}
+
+/// A line of the meta dialect: [`ascii::meta`](super::ascii::meta) reads its flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetaLine<'a> {
+    /// The command.
+    pub command: MetaCommand,
+    /// What follows it.
+    pub words: &'a [u8],
+}
+
+/// The meta commands that name a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetaCommand {
+    /// `mg`.
+    Get,
+    /// `ms`.
+    Set,
+    /// `md`.
+    Delete,
+    /// `ma`.
+    Arithmetic,
+    /// `me`.
+    Inspect,
 }
 
 /// About the server, not about items.
@@ -140,6 +246,8 @@ pub enum Admin<'a> {
         /// No reply.
         noreply: bool,
     },
+    /// `mn`: an answer that ends a pipeline of quiet commands.
+    MetaNoop,
     /// Who we are.
     Version,
     /// Read the certificates again.

@@ -1,35 +1,40 @@
 //! incr and decr: decimals of 64 bits in place, padded with spaces on the right as memcached pads them.
 
 use super::Store;
-use super::item::{Ref, SMALL_VALUE_BYTES_MAX};
-use super::outcome::{Arithmetic, ArithmeticOutcome, Key};
+use super::item::{Marks, NewItem, Ref, SMALL_VALUE_BYTES_MAX, mark};
+use super::outcome::{Arithmetic, ArithmeticExtras, ArithmeticOutcome, ArithmeticRequest};
 use super::reserve::Local;
 use super::table::{Found, LockedStripe};
-use super::write::Halt;
+use super::write::{Change, Halt};
 use crate::bytes::parse_u64;
-use crate::time::Seconds;
+use crate::time::{Expiry, Seconds};
 
 /// What a number shorter than its value is padded with.
 static SPACES: [u8; SMALL_VALUE_BYTES_MAX] = [b' '; SMALL_VALUE_BYTES_MAX];
 
 impl Store {
     /// Adds to or subtracts from a decimal value. Flags and expiry stay; the item gets a new version.
-    pub fn arithmetic(&self, local: &mut Local, key: Key<'_>, change: Arithmetic, now: Seconds) -> ArithmeticOutcome {
+    pub fn arithmetic(&self, local: &mut Local, request: &ArithmeticRequest<'_>, now: Seconds) -> ArithmeticOutcome {
+        let extras = request.extras.copied().unwrap_or_default();
         let mut spare = None;
         let outcome = loop {
-            let mut stripe = self.index.lock(key.hash);
-            let Ok(found) = self.lookup(&mut stripe, local, key, now) else { break ArithmeticOutcome::NotFound };
-            match self.calculate(&mut stripe, local, key, found, change, &mut spare, now) {
-                Ok(outcome) => break outcome,
-                // A key that is in the index needs no cell: only the race that removed it meanwhile gets here.
-                Err(Halt::Cell) => {}
-                Err(Halt::Chunk(class)) => {
+            let mut stripe = self.index.lock(request.key.hash);
+            let done = match self.lookup(&mut stripe, local, request.key, now) {
+                Ok(found) => self.calculate(&mut stripe, local, request, &extras, found, &mut spare, now),
+                Err(_) => self.begin_at(&mut stripe, local, request, &extras, &mut spare, now),
+            };
+            let halt = match done {
+                Ok((outcome, wants_row)) => {
                     drop(stripe);
-                    if !self.exchange_spare(local, &mut spare, class, now) {
-                        local.counters.outofmemory.bump();
-                        break ArithmeticOutcome::NoMemory;
-                    }
+                    self.after_write(wants_row);
+                    break outcome;
                 }
+                Err(halt) => halt,
+            };
+            drop(stripe);
+            if !self.help(local, request.key, Some(halt), &mut spare, now) {
+                local.counters.outofmemory.bump();
+                break ArithmeticOutcome::NoMemory;
             }
         };
         if let Some(unused) = spare {
@@ -43,28 +48,41 @@ impl Store {
         &self,
         stripe: &mut LockedStripe<'_>,
         local: &mut Local,
-        key: Key<'_>,
+        request: &ArithmeticRequest<'_>,
+        extras: &ArithmeticExtras,
         found: Found,
-        change: Arithmetic,
         spare: &mut Option<Ref>,
         now: Seconds,
-    ) -> Result<ArithmeticOutcome, Halt> {
+    ) -> Result<(ArithmeticOutcome, bool), Halt> {
         let chunk = self.pages.chunk(found.reference);
         let old_len = chunk.value_len();
-        if chunk.is_large() {
-            return Ok(ArithmeticOutcome::NonNumeric);
+        if chunk.is_large() || old_len == 0 {
+            return Ok((ArithmeticOutcome::NonNumeric, false));
         }
-        let Some(old) = number_in(chunk.value(&*stripe.state)) else { return Ok(ArithmeticOutcome::NonNumeric) };
-        let new = match change {
+        if extras.compare.is_some_and(|compare| compare != self.wire_cas(stripe, chunk)) {
+            return Ok((ArithmeticOutcome::Exists, false));
+        }
+        let Some(old) = number_in(chunk.value(&*stripe.state)) else {
+            return Ok((ArithmeticOutcome::NonNumeric, false));
+        };
+        let number = match request.change {
             Arithmetic::Incr(delta) => old.wrapping_add(delta),
             Arithmetic::Decr(delta) => old.saturating_sub(delta),
         };
         let mut buffer = itoa::Buffer::new();
-        let digits = buffer.format(new).as_bytes();
+        let digits = buffer.format(number).as_bytes();
         let parts = [digits, &SPACES[..old_len.saturating_sub(digits.len())]];
-        self.write(stripe, local, &self.rewritten(key, found, &parts, now), spare)?;
+        let expiry = chunk.expiry();
+        let mut change = self.rewritten(request.key, found, &parts, now);
+        change.new.expiry = extras.touch.unwrap_or(expiry);
+        change.new.marks.own_cas = self.own_cas(extras.own_cas);
+        // A value of many spaces may have no room left for an exptime or a cas.
+        if self.small_class(change.new.bytes(), change.new.value_len).is_none() {
+            return Ok((ArithmeticOutcome::NoMemory, false));
+        }
+        let written = self.write(stripe, local, &change, spare)?;
         let class = local.class(self.class_of(found.reference));
-        match change {
+        match request.change {
             Arithmetic::Incr(_) => class.incr_hits.bump(),
             Arithmetic::Decr(_) => class.decr_hits.bump(),
         }
@@ -72,7 +90,39 @@ impl Store {
             // memcached links a new item then, and counts it.
             local.counters.total_items.bump();
         }
-        Ok(ArithmeticOutcome::Value(new))
+        let cas = self.wire_cas(stripe, self.pages.chunk(written.reference));
+        Ok((ArithmeticOutcome::Value { number, cas, expiry, is_created: false }, false))
+    }
+
+    /// Gives a missing key its first number, if one is asked for.
+    fn begin_at(
+        &self,
+        stripe: &mut LockedStripe<'_>,
+        local: &mut Local,
+        request: &ArithmeticRequest<'_>,
+        extras: &ArithmeticExtras,
+        spare: &mut Option<Ref>,
+        now: Seconds,
+    ) -> Result<(ArithmeticOutcome, bool), Halt> {
+        let Some((number, expiry)) = extras.create else { return Ok((ArithmeticOutcome::NotFound, false)) };
+        let mut buffer = itoa::Buffer::new();
+        let parts: [&[u8]; 1] = [buffer.format(number).as_bytes()];
+        let bits = if extras.binary_key { mark::BINARY_KEY } else { 0 };
+        let new = NewItem {
+            key: request.key.bytes,
+            value_len: parts[0].len(),
+            client_flags: 0,
+            expiry,
+            access: now,
+            main: false,
+            marks: Marks { bits, own_cas: self.own_cas(extras.own_cas) },
+        };
+        let written =
+            self.write(stripe, local, &Change { key: request.key, found: None, new, parts: &parts }, spare)?;
+        local.counters.total_items.bump();
+        let cas = self.wire_cas(stripe, self.pages.chunk(written.reference));
+        let outcome = ArithmeticOutcome::Value { number, cas, expiry: Expiry::Never, is_created: true };
+        Ok((outcome, written.wants_row))
     }
 }
 

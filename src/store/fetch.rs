@@ -1,11 +1,12 @@
 //! Reading: a key is looked up, the item lent to a visitor under its stripe's lock, its expiry renewed if asked.
 
-use super::item::{Chunk, EXPTIME_BYTES, NewItem, Ref, state};
-use super::outcome::{Fetch, FetchOutcome, ItemView, Key, Miss, Value};
+use super::Store;
+use super::item::{Chunk, EXPTIME_BYTES, Marks, NewItem, Ref, access_of, mark, state};
+use super::outcome::{Create, Details, Fetch, FetchExtras, FetchOutcome, ItemView, Key, Miss, Value};
 use super::reserve::Local;
 use super::slab::classes::ClassId;
 use super::table::{Found, LockedStripe};
-use super::{DeleteOutcome, Store};
+use super::write::{Change, Halt, Written};
 use crate::time::{Expiry, Seconds};
 
 impl Store {
@@ -15,29 +16,61 @@ impl Store {
         &self,
         local: &mut Local,
         key: Key<'_>,
-        fetch: Fetch,
+        fetch: Fetch<'_>,
         now: Seconds,
         visit: impl FnOnce(ItemView<'_>) -> R,
     ) -> FetchOutcome<R> {
+        if fetch.touch.is_some() || fetch.extras.is_some() {
+            return self.fetch_and_change(local, key, fetch, now, visit);
+        }
+        let mut stripe = self.index.lock(key.hash);
+        match self.lookup(&mut stripe, local, key, now) {
+            Ok(found) => FetchOutcome::Hit(self.lend(&stripe, local, found.reference, fetch, None, now, visit)),
+            Err(miss) => FetchOutcome::Miss(miss),
+        }
+    }
+
+    /// A fetch that may leave something behind: another expiry, a mark, an item that was not there.
+    fn fetch_and_change<R>(
+        &self,
+        local: &mut Local,
+        key: Key<'_>,
+        fetch: Fetch<'_>,
+        now: Seconds,
+        visit: impl FnOnce(ItemView<'_>) -> R,
+    ) -> FetchOutcome<R> {
+        let mut extras = fetch.extras.copied();
         let mut spare = None;
         let outcome = loop {
             let mut stripe = self.index.lock(key.hash);
-            let found = match self.lookup(&mut stripe, local, key, now) {
-                Ok(found) => found,
-                Err(miss) => break FetchOutcome::Miss(miss),
-            };
-            let Some(expiry) = fetch.touch else {
-                break FetchOutcome::Hit(self.lend(&stripe, local, found.reference, fetch, now, visit));
-            };
-            let renewed = self.renew(&mut stripe, local, found, expiry, &mut spare);
-            let class = match renewed {
-                Ok(reference) => break FetchOutcome::Hit(self.lend(&stripe, local, reference, fetch, now, visit)),
-                Err(class) => class,
+            let (halt, refused) = match (self.lookup(&mut stripe, local, key, now), extras.and_then(|e| e.create)) {
+                (Ok(found), _) => match self.renew_for(&mut stripe, local, found, fetch.touch, extras, &mut spare, now)
+                {
+                    Ok((reference, details)) => {
+                        break FetchOutcome::Hit(self.lend(&stripe, local, reference, fetch, details, now, visit));
+                    }
+                    Err(class) => (class.map(Halt::Chunk), FetchOutcome::NoMemory),
+                },
+                (Err(miss), None) => break FetchOutcome::Miss(miss),
+                (Err(miss), Some(create)) => match self.create(&mut stripe, local, key, create, &mut spare, now) {
+                    Ok((written, details)) => {
+                        let hit = self.lend(&stripe, local, written.reference, fetch, Some(details), now, visit);
+                        drop(stripe);
+                        self.after_write(written.wants_row);
+                        break FetchOutcome::Hit(hit);
+                    }
+                    Err(halt) => (Some(halt), FetchOutcome::Miss(miss)),
+                },
             };
             drop(stripe);
-            if !class.is_some_and(|class| self.exchange_spare(local, &mut spare, class, now)) {
-                break FetchOutcome::NoMemory;
+            if self.help(local, key, halt, &mut spare, now) {
+                continue;
             }
+            // Without memory for the mark nobody wins, but the item can be read.
+            if fetch.touch.is_none() && extras.as_mut().is_some_and(|extras| extras.recache.take().is_some()) {
+                continue;
+            }
+            break refused;
         };
         if let Some(unused) = spare {
             self.keep_chunk(local, unused);
@@ -45,33 +78,132 @@ impl Store {
         outcome
     }
 
+    /// Gets what a halted operation lacks, with no lock held; false when it is not to be had.
+    pub(super) fn help(
+        &self,
+        local: &mut Local,
+        key: Key<'_>,
+        halt: Option<Halt>,
+        spare: &mut Option<Ref>,
+        now: Seconds,
+    ) -> bool {
+        match halt {
+            Some(Halt::Cell) => self.make_cell(local, key.hash, now),
+            Some(Halt::Chunk(class)) => self.exchange_spare(local, spare, class, now),
+            None => false,
+        }
+    }
+
+    /// Gives a found item the expiry and the mark a fetch leaves behind.
+    ///
+    /// # Errors
+    /// As [`Self::renew`].
+    #[expect(clippy::too_many_arguments, reason = "the pieces of a fetch, all borrowed from one caller's frame")]
+    fn renew_for(
+        &self,
+        stripe: &mut LockedStripe<'_>,
+        local: &mut Local,
+        found: Found,
+        touch: Option<Expiry>,
+        extras: Option<FetchExtras>,
+        spare: &mut Option<Ref>,
+        now: Seconds,
+    ) -> Result<(Ref, Option<Details>), Option<ClassId>> {
+        let chunk = self.pages.chunk(found.reference);
+        let (expiry, mut marks) = (chunk.expiry(), chunk.marks());
+        let renewed = touch.unwrap_or(expiry);
+        let mut details = None;
+        if let Some(extras) = extras {
+            let recached = if extras.recache_after_touch { renewed } else { expiry };
+            let is_free = !extras.inspects && marks.bits & mark::TOKEN_SENT == 0;
+            let is_won = is_free && (marks.bits & mark::STALE != 0 || is_before(recached, extras.recache));
+            details = Some(Details { is_won, ..self.details(found.reference, now) });
+            if is_won {
+                marks.bits |= mark::TOKEN_SENT;
+            }
+        }
+        let reference = self.renew(stripe, local, found, renewed, marks, spare)?;
+        Ok((reference, details))
+    }
+
+    fn details(&self, reference: Ref, now: Seconds) -> Details {
+        let chunk = self.pages.chunk(reference);
+        let marks = chunk.marks();
+        Details {
+            value_len: chunk.value_len(),
+            item_bytes: chunk.item_bytes(),
+            class: u32::from(self.class_of(reference).0) + 1,
+            expiry: chunk.expiry(),
+            idle_seconds: u32::from(access_of(now).wrapping_sub(chunk.access())),
+            was_fetched: chunk.state() & state::FETCHED != 0,
+            is_stale: marks.bits & mark::STALE != 0,
+            was_won: marks.bits & mark::TOKEN_SENT != 0,
+            is_won: false,
+            is_created: false,
+            has_binary_key: marks.bits & mark::BINARY_KEY != 0,
+        }
+    }
+
+    /// Makes an empty item, which the caller wins, for a key that is missing.
+    fn create(
+        &self,
+        stripe: &mut LockedStripe<'_>,
+        local: &mut Local,
+        key: Key<'_>,
+        create: Create,
+        spare: &mut Option<Ref>,
+        now: Seconds,
+    ) -> Result<(Written, Details), Halt> {
+        let binary_key = if create.binary_key { mark::BINARY_KEY } else { 0 };
+        let marks = Marks { bits: mark::TOKEN_SENT | binary_key, own_cas: self.own_cas(create.own_cas) };
+        let new = NewItem {
+            key: key.bytes,
+            value_len: 0,
+            client_flags: 0,
+            expiry: create.expiry,
+            access: now,
+            main: false,
+            marks,
+        };
+        let written = self.write(stripe, local, &Change { key, found: None, new, parts: &[] }, spare)?;
+        local.counters.total_items.bump();
+        let made = self.details(written.reference, now);
+        Ok((written, Details { expiry: Expiry::Never, was_won: false, is_won: true, is_created: true, ..made }))
+    }
+
     /// Shows a found item to the visitor.
     #[inline]
+    #[expect(clippy::too_many_arguments, reason = "the pieces of a fetch, all borrowed from one caller's frame")]
     fn lend<R>(
         &self,
         stripe: &LockedStripe<'_>,
         local: &Local,
         reference: Ref,
-        fetch: Fetch,
+        fetch: Fetch<'_>,
+        details: Option<Details>,
         now: Seconds,
         visit: impl FnOnce(ItemView<'_>) -> R,
     ) -> R {
         let chunk = self.pages.chunk(reference);
         let counters = local.class(self.class_of(reference));
-        match fetch.touch {
-            Some(_) => counters.touch_hits.bump(),
-            None => counters.get_hits.bump(),
+        match (fetch.touch, fetch.extras) {
+            (_, Some(extras)) if extras.inspects => {}
+            (Some(_), _) => counters.touch_hits.bump(),
+            (None, _) => counters.get_hits.bump(),
         }
-        chunk.note_hit(now);
-        let cas = if self.options.cas { stripe.wire_cas(chunk.cas()) } else { 0 };
-        let value = if !fetch.value {
+        if !fetch.extras.is_some_and(|extras| extras.no_bump) {
+            chunk.note_hit(now);
+        }
+        let cas = self.wire_cas(stripe, chunk);
+        let is_unwanted = !fetch.value || fetch.extras.is_some_and(|extras| extras.unless_cas == Some(cas));
+        let value = if is_unwanted {
             Value::Unwanted
         } else if chunk.is_large() {
             Value::Pinned(self.pin(stripe, reference))
         } else {
             Value::Whole(chunk.value(&*stripe.state))
         };
-        visit(ItemView { client_flags: chunk.client_flags(), cas, value })
+        visit(ItemView { client_flags: chunk.client_flags(), cas, value, details })
     }
 
     /// The live item with this key. A dead one is removed on the way.
@@ -125,39 +257,63 @@ impl Store {
         class.mem_requested.sub(bytes);
     }
 
-    /// Renews an item's expiry; the item's reference afterwards.
+    /// Renews an item's expiry and marks; the item's reference afterwards.
     ///
     /// # Errors
-    /// When an exptime has to be added and there is no spare chunk: the class it should be of, if there is one.
-    fn renew(
+    /// When the item needs more room and there is no spare chunk: the class it should be of, if there is one.
+    pub(super) fn renew(
         &self,
         stripe: &mut LockedStripe<'_>,
         local: &mut Local,
         found: Found,
         expiry: Expiry,
+        marks: Marks,
         spare: &mut Option<Ref>,
     ) -> Result<Ref, Option<ClassId>> {
         let chunk = self.pages.chunk(found.reference);
-        if chunk.state() & state::HAS_EXPTIME != 0 {
-            chunk.set_expiry(expiry);
-            self.note_expiry(found.reference, expiry);
+        let has_field = chunk.state() & state::HAS_EXPTIME != 0;
+        let field_bytes = if has_field || expiry == Expiry::Never { 0 } else { EXPTIME_BYTES };
+        let had = chunk.marks();
+        if field_bytes == 0 && (marks == had || self.has_room(found.reference, had, marks)) {
+            if has_field {
+                chunk.set_expiry(expiry);
+                self.note_expiry(found.reference, expiry);
+            }
+            if marks != had {
+                self.count_gone(local, found.reference, chunk);
+                chunk.set_marks(marks);
+                self.count_stored(local, found.reference);
+            }
             return Ok(found.reference);
         }
-        if expiry == Expiry::Never {
-            return Ok(found.reference);
-        }
-        let bytes = usize::try_from(chunk.item_bytes()).expect("a small item") + EXPTIME_BYTES;
-        let class = self.pages.classes.class_of(bytes);
+        let bytes = usize::try_from(chunk.item_bytes()).expect("a small item") - had.bytes();
+        let class = self.pages.classes.class_of(bytes + field_bytes + marks.bytes());
         let Some(target) = spare.filter(|&spare| class.is_some_and(|class| self.class_of(spare) >= class)) else {
             return Err(class);
         };
         *spare = None;
-        self.add_exptime(stripe, local, found, target, expiry);
+        self.move_renewed(stripe, local, found, target, expiry, marks);
         Ok(target)
     }
 
-    /// Moves an item to a chunk with room for an exptime.
-    fn add_exptime(&self, stripe: &mut LockedStripe<'_>, local: &mut Local, found: Found, target: Ref, expiry: Expiry) {
+    /// Whether an item's chunk has room for other marks than it has.
+    fn has_room(&self, reference: Ref, had: Marks, marks: Marks) -> bool {
+        let chunk = self.pages.chunk(reference);
+        let room = u64::try_from(self.pages.classes.chunk_bytes(self.class_of(reference))).expect("64 bits fit");
+        let [had, needed] = [had, marks].map(|marks| u64::try_from(marks.bytes()).expect("a few bytes"));
+        chunk.is_large() || chunk.item_bytes() - had + needed <= room
+    }
+
+    /// Moves an item to a chunk with room for its exptime and marks.
+    fn move_renewed(
+        &self,
+        stripe: &mut LockedStripe<'_>,
+        local: &mut Local,
+        found: Found,
+        target: Ref,
+        expiry: Expiry,
+        marks: Marks,
+    ) {
         let chunk = self.pages.chunk(found.reference);
         let new = NewItem {
             key: chunk.key(&*stripe.state),
@@ -166,9 +322,11 @@ impl Store {
             expiry,
             access: Seconds(u32::from(chunk.access())),
             main: chunk.state() & state::MAIN != 0,
+            marks,
         };
         let copy = self.pages.chunk(target);
         copy.fill(&new, &[chunk.value(&*stripe.state)]);
+        copy.take_use_from(chunk);
         copy.set_cas(chunk.cas());
         let is_main = new.main;
         copy.publish(new.key_len());
@@ -188,14 +346,12 @@ impl Store {
             self.pages.entry(self.pages.page_of(reference)).note_expiry(deadline);
         }
     }
+}
 
-    /// Deletes a key.
-    pub fn delete(&self, local: &mut Local, key: Key<'_>, now: Seconds) -> DeleteOutcome {
-        let mut stripe = self.index.lock(key.hash);
-        let Ok(found) = self.lookup(&mut stripe, local, key, now) else { return DeleteOutcome::NotFound };
-        local.class(self.class_of(found.reference)).delete_hits.bump();
-        stripe.remove(key.hash, found.slot);
-        self.let_go(local, found.reference);
-        DeleteOutcome::Deleted
+/// Whether an item with this expiry dies before a deadline.
+fn is_before(expiry: Expiry, deadline: Option<Expiry>) -> bool {
+    match (expiry, deadline) {
+        (Expiry::At(dies), Some(Expiry::At(deadline))) => dies < deadline,
+        (Expiry::Never, _) | (_, Some(Expiry::Never) | None) => false,
     }
 }

@@ -35,9 +35,13 @@ pub(super) const HEADER_BYTES: usize = 10;
 pub(super) const EXPTIME_BYTES: usize = 4;
 /// Bytes of the client flags, when present.
 pub(super) const FLAGS_BYTES: usize = 4;
+/// Bytes of the marks, when an item has any.
+const MARKS_BYTES: usize = 1;
+/// Bytes of a client's own cas, when present.
+const OWN_CAS_BYTES: usize = 8;
 /// Bytes before the key of a large item's head: the header with both optional fields always present, then
-/// total length, pins and the next part.
-pub(super) const LARGE_HEAD_BYTES: usize = 32;
+/// total length, pins, the next part and a client's own cas. Its marks lie in front of the total length.
+pub(super) const LARGE_HEAD_BYTES: usize = 40;
 /// Bytes before the value bytes of a part of a large item.
 pub(super) const PART_HEADER_BYTES: usize = 24;
 
@@ -46,17 +50,20 @@ const STATE_AT: usize = 1;
 const VALUE_LEN_AT: usize = 2;
 const CAS_AT: usize = 4;
 const ACCESS_AT: usize = 8;
+const LARGE_MARKS_AT: usize = 18;
 const LARGE_TOTAL_AT: usize = 20;
 const LARGE_PINS_AT: usize = 24;
 const LARGE_NEXT_AT: usize = 28;
+const LARGE_CAS_AT: usize = 32;
 const PART_NEXT_AT: usize = 4;
 const PART_HEAD_AT: usize = 8;
 const PART_HASH_AT: usize = 16;
 
 const _: () = assert!(ACCESS_AT + 2 == HEADER_BYTES, "the header is exactly ten bytes");
-const _: () = assert!(LARGE_NEXT_AT + 4 == LARGE_HEAD_BYTES);
+const _: () = assert!(LARGE_CAS_AT + OWN_CAS_BYTES == LARGE_HEAD_BYTES);
 const _: () = assert!(PART_HASH_AT + 8 == PART_HEADER_BYTES);
-const _: () = assert!(HEADER_BYTES + EXPTIME_BYTES + FLAGS_BYTES <= LARGE_TOTAL_AT);
+const _: () = assert!(HEADER_BYTES + EXPTIME_BYTES + FLAGS_BYTES <= LARGE_MARKS_AT);
+const _: () = assert!(LARGE_MARKS_AT + MARKS_BYTES <= LARGE_TOTAL_AT);
 
 /// Key length of a chunk that holds a part of a large item.
 pub(super) const PART: u8 = 254;
@@ -86,6 +93,52 @@ pub(super) mod state {
     pub(crate) const FETCHED: u8 = 1 << 5;
     /// The class's ring has an entry for this chunk. Belongs to the chunk: it outlives the item.
     pub(crate) const IN_RING: u8 = 1 << 6;
+    /// The item has [`Marks`](super::Marks).
+    pub(crate) const EXTENDED: u8 = 1 << 7;
+}
+
+/// What few items have. It lies behind the value, so that nobody has to step over it to a key or a value.
+///
+/// ```text
+/// small   | header 10 | exptime? | flags? | key | value | marks 1 | own cas 8? |
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Marks {
+    /// Of [`mark`].
+    pub(super) bits: u8,
+    /// The number a client gave the item in place of ours; 0: ours counts.
+    pub(super) own_cas: u64,
+}
+
+/// The bits of [`Marks`].
+pub(super) mod mark {
+    /// The value is out of date; it may be served until a client that won brings another.
+    pub(crate) const STALE: u8 = 1;
+    /// A client has won and is bringing another value.
+    pub(crate) const TOKEN_SENT: u8 = 1 << 1;
+    /// The key came encoded and is shown encoded.
+    pub(crate) const BINARY_KEY: u8 = 1 << 2;
+    /// A client's own cas follows; in memory only.
+    pub(super) const OWN_CAS: u8 = 1 << 3;
+}
+
+impl Marks {
+    /// What nearly all items have.
+    pub(super) const NONE: Self = Self { bits: 0, own_cas: 0 };
+
+    /// Room behind the value in bytes.
+    pub(super) fn bytes(self) -> usize {
+        match self {
+            Self::NONE => 0,
+            Self { own_cas: 0, .. } => MARKS_BYTES,
+            Self { .. } => MARKS_BYTES + OWN_CAS_BYTES,
+        }
+    }
+
+    /// The state byte's bit for these marks.
+    fn state(self) -> u8 {
+        if self == Self::NONE { 0 } else { state::EXTENDED }
+    }
 }
 
 /// A witness that the chunk's key may be read: the lock of the item's stripe or of the chunk's class is held.
@@ -113,6 +166,7 @@ pub(super) struct NewItem<'k> {
     pub(super) access: Seconds,
     /// Starts in the main queue: the ghost knew it.
     pub(super) main: bool,
+    pub(super) marks: Marks,
 }
 
 impl NewItem<'_> {
@@ -123,11 +177,16 @@ impl NewItem<'_> {
 
     /// Room of the whole item in bytes when it is stored in one chunk.
     pub(super) fn bytes(&self) -> usize {
-        small_item_bytes(self.key.len(), self.client_flags, self.expiry, self.value_len)
+        small_item_bytes(self.key.len(), self.client_flags, self.expiry, self.value_len) + self.marks.bytes()
+    }
+
+    /// The state bits that tell what the item has besides key and value.
+    pub(super) fn state(&self) -> u8 {
+        state_of(self.client_flags, self.expiry) | self.marks.state()
     }
 }
 
-/// Room of an item stored in one chunk, in bytes.
+/// Room of an item without marks stored in one chunk, in bytes.
 pub(super) fn small_item_bytes(key_len: usize, client_flags: u32, expiry: Expiry, value_len: usize) -> usize {
     HEADER_BYTES + optional_bytes(state_of(client_flags, expiry)) + key_len + value_len
 }
@@ -138,7 +197,7 @@ fn optional_bytes(bits: u8) -> usize {
 }
 
 /// The optional fields' bits for these values: a flag of 0 and an expiry of never cost nothing.
-pub(super) fn state_of(client_flags: u32, expiry: Expiry) -> u8 {
+fn state_of(client_flags: u32, expiry: Expiry) -> u8 {
     let exptime = if expiry == Expiry::Never { 0 } else { state::HAS_EXPTIME };
     exptime | if client_flags == 0 { 0 } else { state::HAS_FLAGS }
 }
@@ -373,10 +432,59 @@ impl<'a> Chunk<'a> {
         if self.is_large() { LARGE_HEAD_BYTES } else { HEADER_BYTES + optional_bytes(self.state()) }
     }
 
-    /// Bytes of the item: header, optional fields, key and value; of a large one without its parts' headers.
+    /// Bytes of the item: header, optional fields, key, value and marks; of a large one without its parts' headers.
     pub(super) fn item_bytes(self) -> u64 {
         let bytes = self.key_at() + usize::from(self.key_len()) + self.value_len();
-        u64::try_from(bytes).expect("64 bits hold a usize")
+        let marks = if self.state() & state::EXTENDED == 0 || self.is_large() { 0 } else { self.marks().bytes() };
+        u64::try_from(bytes + marks).expect("64 bits hold a usize")
+    }
+
+    // --- marks ----------------------------------------------------------------------------------------------
+
+    /// The item's marks; for the stripe's holder.
+    #[inline]
+    pub(super) fn marks(self) -> Marks {
+        if self.state() & state::EXTENDED == 0 { Marks::NONE } else { self.load_marks() }
+    }
+
+    #[cold]
+    fn load_marks(self) -> Marks {
+        let (marks_at, cas_at) = self.marks_at();
+        let bits = self.u8_at(marks_at).load(Ordering::Relaxed);
+        let mut own_cas = [0; OWN_CAS_BYTES];
+        if bits & mark::OWN_CAS != 0 {
+            for (at, byte) in own_cas.iter_mut().enumerate() {
+                *byte = self.u8_at(cas_at + at).load(Ordering::Relaxed);
+            }
+        }
+        Marks { bits: bits & !mark::OWN_CAS, own_cas: u64::from_le_bytes(own_cas) }
+    }
+
+    /// Gives the item these marks, for which there is room; for the stripe's holder.
+    pub(super) fn set_marks(self, marks: Marks) {
+        if marks != Marks::NONE {
+            self.store_marks(self.marks_at(), marks);
+        }
+        self.update_state(|bits| bits & !state::EXTENDED | marks.state());
+    }
+
+    fn store_marks(self, (marks_at, cas_at): (usize, usize), marks: Marks) {
+        let has_cas = if marks.own_cas == 0 { 0 } else { mark::OWN_CAS };
+        self.u8_at(marks_at).store(marks.bits | has_cas, Ordering::Relaxed);
+        if has_cas != 0 {
+            for (at, byte) in marks.own_cas.to_le_bytes().into_iter().enumerate() {
+                self.u8_at(cas_at + at).store(byte, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Where marks and a client's own cas lie.
+    fn marks_at(self) -> (usize, usize) {
+        if self.is_large() {
+            return (LARGE_MARKS_AT, LARGE_CAS_AT);
+        }
+        let at = self.key_at() + usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Relaxed)) + self.value_len();
+        (at, at + MARKS_BYTES)
     }
 
     // --- key and value --------------------------------------------------------------------------------------
@@ -400,12 +508,13 @@ impl<'a> Chunk<'a> {
 
     /// Writes a value of any length that fits over a live, small item's; header fields included.
     pub(super) fn overwrite<G: StripeGuard>(self, _guard: &mut G, parts: &[&[u8]], cas: u32, new: &NewItem<'_>) {
-        let bits = state_of(new.client_flags, new.expiry);
+        let bits = new.state();
         let key_len = usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Relaxed));
         let offset = HEADER_BYTES + optional_bytes(bits) + key_len;
         let len = small_len(new.value_len);
         self.u16_at(VALUE_LEN_AT).store(len | REWRITING, Ordering::Release);
         self.write_parts(Bytes::Value, offset, parts);
+        self.write_marks(offset + new.value_len, new.marks);
         if bits & state::HAS_EXPTIME != 0 {
             self.set_expiry(new.expiry);
         }
@@ -421,11 +530,20 @@ impl<'a> Chunk<'a> {
 
     /// Fills a chunk that is the caller's alone: header, key and value. `publish` makes it an item.
     pub(super) fn fill(self, new: &NewItem<'_>, parts: &[&[u8]]) {
-        let bits = state_of(new.client_flags, new.expiry);
+        let bits = new.state();
         self.fill_header(new, bits, small_len(new.value_len));
         let key_at = HEADER_BYTES + optional_bytes(bits);
         self.write_parts(Bytes::Key, key_at, &[new.key]);
         self.write_parts(Bytes::Value, key_at + new.key.len(), parts);
+        self.write_marks(key_at + new.key.len() + new.value_len, new.marks);
+    }
+
+    /// Puts marks, if there are any, behind a value.
+    #[inline]
+    fn write_marks(self, at: usize, marks: Marks) {
+        if marks != Marks::NONE {
+            self.store_marks((at, at + MARKS_BYTES), marks);
+        }
     }
 
     fn fill_header(self, new: &NewItem<'_>, optional: u8, value_len: u16) {
@@ -456,6 +574,12 @@ impl<'a> Chunk<'a> {
         }
     }
 
+    /// Takes over another item's frequency and whether it was fetched.
+    pub(super) fn take_use_from(self, other: Chunk<'_>) {
+        let used = other.state() & (state::FREQUENCY | state::FETCHED);
+        self.update_state(|bits| bits & !(state::FREQUENCY | state::FETCHED) | used);
+    }
+
     /// Copies a live small item whole into a chunk that is the caller's alone; not published.
     pub(super) fn copy_to<G: StripeGuard>(self, guard: &G, target: Chunk<'_>) {
         let bits = self.state();
@@ -472,6 +596,8 @@ impl<'a> Chunk<'a> {
         let key = self.key(guard);
         target.write_parts(Bytes::Key, self.key_at(), &[key]);
         target.write_parts(Bytes::Value, self.key_at() + key.len(), &[self.value(guard)]);
+        let end = self.key_at() + key.len() + self.value_len();
+        target.write_marks(end, self.marks());
     }
 
     // --- free chunks ----------------------------------------------------------------------------------------
@@ -539,7 +665,8 @@ impl<'a> Chunk<'a> {
     /// Fills the head of a large item, whose chunk is the caller's alone: one pin, no parts, no value yet.
     pub(super) fn fill_large_head(self, new: &NewItem<'_>) {
         let total = u32::try_from(new.value_len).expect("-I is at most a gigabyte");
-        self.fill_header(new, state::HAS_EXPTIME | state::HAS_FLAGS, LARGE);
+        self.fill_header(new, state::HAS_EXPTIME | state::HAS_FLAGS | new.marks.state(), LARGE);
+        self.store_marks((LARGE_MARKS_AT, LARGE_CAS_AT), new.marks);
         self.u32_at(LARGE_TOTAL_AT).store(total, Ordering::Relaxed);
         self.u32_at(LARGE_PINS_AT).store(1, Ordering::Relaxed);
         self.u32_at(LARGE_NEXT_AT).store(0, Ordering::Relaxed);

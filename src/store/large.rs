@@ -1,7 +1,8 @@
 //! Large items: a head in an extent, then extents, then a tail chunk of the fitting class.
 //!
 //! ```text
-//! head    | header 10 | exptime 4 | flags 4 | - 2 | total 4 | pins 4 | next 4 | key | value bytes ... |
+//! head    | header 10 | exptime 4 | flags 4 | marks 1 | - 1 | total 4 | pins 4 | next 4 | own cas 8 |
+//!         | key | value bytes ...                                                                     |
 //! part    | 254 | state | - 2 | next 4 | head 4 | - 4 | key hash 8 | value bytes ...                  |
 //! ```
 //!
@@ -9,11 +10,12 @@
 //! bytes never change: an overwrite makes another item.
 
 use super::Store;
-use super::item::{Chunk, NewItem, PART_HEADER_BYTES, Ref};
-use super::outcome::{Key, Miss, Mode, RefusedReserve, StoreOutcome, StoreRequest};
+use super::item::{Chunk, Marks, NewItem, PART_HEADER_BYTES, Ref, mark};
+use super::outcome::{Key, Miss, Mode, RefusedReserve, StoreExtras, StoreOutcome, StoreRequest};
 use super::reserve::{Effort, Local};
 use super::slab::classes::EXTENT_BYTES;
 use super::table::{Found, LockedStripe};
+use super::write::Verdict;
 use crate::sync::Ordering;
 use crate::time::{Expiry, Seconds};
 
@@ -61,6 +63,7 @@ pub struct Incoming {
     hash: u64,
     client_flags: u32,
     expiry: Expiry,
+    extras: StoreExtras,
     total: usize,
     filled: usize,
     head: Ref,
@@ -214,6 +217,7 @@ impl Store {
             hash: request.key.hash,
             client_flags: request.client_flags,
             expiry: request.expiry,
+            extras: request.extras.copied().unwrap_or_default(),
             total: value_len,
             filled: 0,
             head: Ref::NONE,
@@ -266,6 +270,7 @@ impl Store {
                     expiry: incoming.expiry,
                     access: now,
                     main: false,
+                    marks: incoming.extras.marks(self),
                 });
                 incoming.head = reference;
                 head_cursor(reference, incoming.key.len(), incoming.total)
@@ -289,19 +294,23 @@ impl Store {
         loop {
             let mut stripe = self.index.lock(incoming.hash);
             let found = self.lookup(&mut stripe, local, incoming.key(), now);
-            if let Err(refusal) = self.check(&stripe, local, mode, &found, now) {
-                drop(stripe);
-                self.abandon(local, incoming);
-                return refusal;
+            match self.check(&stripe, local, mode, Some(&incoming.extras), &found, now) {
+                Ok(Verdict::AsAsked) => {}
+                Ok(Verdict::Stale) => self.make_head_stale(&incoming, &found),
+                Err(refusal) => {
+                    drop(stripe);
+                    self.abandon(local, incoming);
+                    return refusal;
+                }
             }
             match self.link_large(&mut stripe, local, &incoming, found) {
                 Ok(wants_row) => {
-                    let cas = self.wire_cas_of(&stripe, incoming.head);
+                    let cas = self.wire_cas(&stripe, self.pages.chunk(incoming.head));
                     self.count_store(local, incoming.head);
                     drop(stripe);
                     self.after_write(wants_row);
                     self.incoming_bytes.fetch_sub(length(incoming.total), Ordering::Relaxed);
-                    return StoreOutcome::Stored { cas };
+                    return StoreOutcome::Stored { cas, value_len: incoming.total };
                 }
                 Err(super::table::NoCell) => {
                     drop(stripe);
@@ -314,8 +323,14 @@ impl Store {
         }
     }
 
-    fn wire_cas_of(&self, stripe: &LockedStripe<'_>, reference: Ref) -> u64 {
-        if self.options.cas { stripe.wire_cas(self.pages.chunk(reference).cas()) } else { 0 }
+    /// Makes an arrived value of an older version out of date from the start.
+    fn make_head_stale(&self, incoming: &Incoming, found: &Result<Found, Miss>) {
+        if let Ok(found) = found {
+            let (old, head) = (self.pages.chunk(found.reference), self.pages.chunk(incoming.head));
+            let marks = incoming.extras.marks(self);
+            head.set_expiry(old.expiry());
+            head.set_marks(Marks { bits: marks.bits | mark::STALE | old.marks().bits & mark::TOKEN_SENT, ..marks });
+        }
     }
 
     fn link_large(
@@ -417,8 +432,14 @@ impl Store {
     // --- append and prepend -----------------------------------------------------------------------------------
 
     fn join_arrived(&self, local: &mut Local, incoming: Incoming, mode: Mode, now: Seconds) -> StoreOutcome {
-        let request =
-            StoreRequest { key: incoming.key(), mode, client_flags: incoming.client_flags, expiry: incoming.expiry };
+        let extras = incoming.extras;
+        let request = StoreRequest {
+            key: incoming.key(),
+            mode,
+            client_flags: incoming.client_flags,
+            expiry: incoming.expiry,
+            extras: Some(&extras),
+        };
         let arrived = self.pinned(incoming.head, incoming.key.len(), incoming.total);
         let outcome = self.join_large(local, &request, Source::Chain(&arrived), now);
         self.abandon(local, incoming);
@@ -437,6 +458,10 @@ impl Store {
         for _ in 0..JOIN_ROUNDS_MAX {
             let (old, cas, whole) = match self.old_value(local, request, now) {
                 Ok(old) => old,
+                Err(StoreOutcome::NotStored) => match self.create_joined(local, request, added, now) {
+                    Some(outcome) => return outcome,
+                    None => continue,
+                },
                 Err(refusal) => return refusal,
             };
             let old_source = match &old {
@@ -461,6 +486,29 @@ impl Store {
         self.no_memory(local, self.pages.classes.extent())
     }
 
+    /// What becomes of an append to nothing: a refusal, or, if that is asked for, the value alone; `None`: there is
+    /// something to append to now.
+    fn create_joined(
+        &self,
+        local: &mut Local,
+        request: &StoreRequest<'_>,
+        added: Source<'_>,
+        now: Seconds,
+    ) -> Option<StoreOutcome> {
+        let Some(expiry) = request.extras.and_then(|extras| extras.create) else {
+            return Some(StoreOutcome::NotStored);
+        };
+        let request = StoreRequest { mode: Mode::Add, expiry, ..*request };
+        let outcome = match added {
+            Source::Slice(value) => self.store(local, &request, value, now),
+            Source::Chain(_) => match self.build(local, &request, &[added], now) {
+                Ok(incoming) => self.commit(local, incoming, Mode::Add, now),
+                Err(refusal) => refusal,
+            },
+        };
+        (outcome != StoreOutcome::NotStored).then_some(outcome)
+    }
+
     /// The value to be joined to, its version, and the request that stores the result.
     fn old_value<'k>(
         &self,
@@ -469,7 +517,9 @@ impl Store {
         now: Seconds,
     ) -> Result<(OldValue, u32, StoreRequest<'k>), StoreOutcome> {
         let mut stripe = self.index.lock(request.key.hash);
-        let Ok(found) = self.lookup(&mut stripe, local, request.key, now) else { return Err(StoreOutcome::NotStored) };
+        let found = self.lookup(&mut stripe, local, request.key, now);
+        self.check(&stripe, local, request.mode, request.extras, &found, now)?;
+        let Ok(found) = found else { return Err(StoreOutcome::NotStored) };
         let chunk = self.pages.chunk(found.reference);
         let whole = StoreRequest { client_flags: chunk.client_flags(), expiry: chunk.expiry(), ..*request };
         let old = if chunk.is_large() {
@@ -490,12 +540,17 @@ impl Store {
             self.abandon(local, incoming);
             return None;
         }
+        let head = self.pages.chunk(incoming.head);
+        if let Ok(found) = &found {
+            let bits = self.pages.chunk(found.reference).marks().bits & mark::BINARY_KEY;
+            head.set_marks(Marks { bits, ..incoming.extras.marks(self) });
+        }
         let linked = self.link_large(&mut stripe, local, &incoming, found);
         linked.expect("replacing needs no cell");
-        let cas = self.wire_cas_of(&stripe, incoming.head);
+        let cas = self.wire_cas(&stripe, head);
         self.count_store(local, incoming.head);
         self.incoming_bytes.fetch_sub(length(incoming.total), Ordering::Relaxed);
-        Some(StoreOutcome::Stored { cas })
+        Some(StoreOutcome::Stored { cas, value_len: incoming.total })
     }
 }
 

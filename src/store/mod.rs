@@ -7,6 +7,7 @@
 mod arena;
 mod arithmetic;
 mod audit;
+mod delete;
 mod evict;
 mod expire;
 mod fetch;
@@ -29,21 +30,23 @@ pub use audit::Audit;
 pub use large::{Incoming, Pinned, Room};
 pub use options::Options;
 pub use outcome::{
-    Arithmetic, ArithmeticOutcome, ClassReport, DeleteOutcome, Fetch, FetchOutcome, ItemView, Key, MemoryReport, Miss,
-    Mode, OpenError, Progress, RefusedReserve, StoreOutcome, StoreRequest, Value,
+    Arithmetic, ArithmeticExtras, ArithmeticOutcome, ArithmeticRequest, ClassReport, Create, DeleteExtras,
+    DeleteOutcome, Details, Emptied, Fetch, FetchExtras, FetchOutcome, ItemView, Key, MemoryReport, Miss, Mode,
+    OpenError, Progress, RefusedReserve, StoreExtras, StoreOutcome, StoreRequest, Value,
 };
 pub use reserve::Local;
 
 use self::arena::{Arena, Geometry};
 use self::evict::Blocks;
 use self::evict::ghost::Ghost;
+use self::item::Chunk;
 use self::rebalance::Mover;
 use self::report::ClassCounters;
 use self::slab::classes::ClassTable;
 use self::slab::page::Pages;
 use self::slab::pool::Pool;
 use self::slab::{Class, ClassState};
-use self::table::Index;
+use self::table::{Index, LockedStripe};
 use crate::hash::KeyHasher;
 use crate::limits::{CLIENT_FLAGS_BYTES, MEMCACHED_ITEM_OVERHEAD_BYTES};
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, Rank};
@@ -159,6 +162,23 @@ impl Store {
     pub fn on_drain(&self, call: impl Fn() + Send + Sync + 'static) {
         // As for `on_work`.
         let _ = self.call_threads.set(Box::new(call));
+    }
+
+    /// The number on the wire for an item's version: a client's own, or ours; 0 with `-C`.
+    #[inline]
+    fn wire_cas(&self, stripe: &LockedStripe<'_>, chunk: Chunk<'_>) -> u64 {
+        if !self.options.cas {
+            return 0;
+        }
+        match chunk.marks().own_cas {
+            0 => stripe.wire_cas(chunk.cas()),
+            own => own,
+        }
+    }
+
+    /// A client's own cas as far as items have one at all.
+    fn own_cas(&self, asked: u64) -> u64 {
+        if self.options.cas { asked } else { 0 }
     }
 
     fn call_threads(&self) {

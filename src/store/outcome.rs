@@ -15,11 +15,68 @@ pub struct Key<'k> {
 
 /// Options of a fetch.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Fetch {
+pub struct Fetch<'f> {
     /// The new expiry of a hit (touch, gat).
     pub touch: Option<Expiry>,
     /// Whether the value is wanted: a touch leaves it where it is.
     pub value: bool,
+    /// What few fetches ask for. `None` costs nothing; `Some` shows [`Details`] even when it asks for nothing.
+    pub extras: Option<&'f FetchExtras>,
+}
+
+/// What few fetches ask for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FetchExtras {
+    /// The fetch is no use of the item: it counts neither as an access nor as fetched.
+    pub no_bump: bool,
+    /// The fetch is about the item, not for its value: no hit in the class's counters, and it wins nothing.
+    pub inspects: bool,
+    /// The value is not wanted if the item's version is this one.
+    pub unless_cas: Option<u64>,
+    /// Win the item if it expires before this.
+    pub recache: Option<Expiry>,
+    /// `recache` looks at the expiry that the touch gave.
+    pub recache_after_touch: bool,
+    /// A miss makes an empty item, which is won.
+    pub create: Option<Create>,
+}
+
+/// An item that is made when a key is missing.
+#[derive(Clone, Copy, Debug)]
+pub struct Create {
+    /// How long.
+    pub expiry: Expiry,
+    /// Its version; 0: one of ours.
+    pub own_cas: u64,
+    /// The key came encoded, and is shown encoded.
+    pub binary_key: bool,
+}
+
+/// More of an item than most fetches want to know: as it was before the fetch, but for `is_won`.
+#[derive(Clone, Copy, Debug)]
+pub struct Details {
+    /// Length of the value, wanted or not, in bytes.
+    pub value_len: usize,
+    /// Room of the whole item in bytes.
+    pub item_bytes: u64,
+    /// The number of its class.
+    pub class: u32,
+    /// When it dies; never, for an item made by this fetch.
+    pub expiry: Expiry,
+    /// Seconds since it was last accessed.
+    pub idle_seconds: u32,
+    /// It has been fetched since it was stored.
+    pub was_fetched: bool,
+    /// Its value is out of date.
+    pub is_stale: bool,
+    /// Somebody has won it and is bringing a new value.
+    pub was_won: bool,
+    /// This fetch has won it: nobody else will until a new value is there.
+    pub is_won: bool,
+    /// This fetch made it.
+    pub is_created: bool,
+    /// Its key came encoded, and is to be shown encoded.
+    pub has_binary_key: bool,
 }
 
 /// What a fetch lends to its visitor, under the stripe's lock. Nothing may block or allocate in there
@@ -32,6 +89,8 @@ pub struct ItemView<'a> {
     pub cas: u64,
     /// The value, or nothing when it was not asked for.
     pub value: Value<'a>,
+    /// The rest, for a fetch with extras.
+    pub details: Option<Details>,
 }
 
 /// A fetched value.
@@ -95,6 +154,24 @@ pub struct StoreRequest<'k> {
     pub client_flags: u32,
     /// How long.
     pub expiry: Expiry,
+    /// What few stores ask for.
+    pub extras: Option<&'k StoreExtras>,
+}
+
+/// What few stores ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreExtras {
+    /// append and prepend: only to an item of this version.
+    pub compare: Option<u64>,
+    /// [`Mode::Cas`] with an older version than the item's stores, too, but what it stores is out of date from the
+    /// start: it keeps the item's expiry and whether it is won.
+    pub or_stale: bool,
+    /// append and prepend to a missing key store the value, with this expiry.
+    pub create: Option<Expiry>,
+    /// The item's version; 0: one of ours.
+    pub own_cas: u64,
+    /// The key came encoded, and is shown encoded.
+    pub binary_key: bool,
 }
 
 /// What became of a store operation.
@@ -104,6 +181,8 @@ pub enum StoreOutcome {
     Stored {
         /// The new version.
         cas: u64,
+        /// Length of the whole value: more than was sent, after an append.
+        value_len: usize,
     },
     /// The mode's condition did not hold, or an append would grow too large.
     NotStored,
@@ -126,13 +205,67 @@ pub enum RefusedReserve {
     NoMemory,
 }
 
+/// What few deletes ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeleteExtras {
+    /// Only an item of this version.
+    pub compare: Option<u64>,
+    /// The item stays, with a new version, as out of date: the next reader wins it.
+    pub invalidate: bool,
+    /// The new expiry of an invalidated item.
+    pub touch: Option<Expiry>,
+    /// The item stays, empty.
+    pub empty: Option<Emptied>,
+    /// The version of an item that stays; 0: one of ours.
+    pub own_cas: u64,
+}
+
+/// What an item becomes that stays without its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Emptied {
+    /// The client's opaque number.
+    pub client_flags: u32,
+    /// How long.
+    pub expiry: Expiry,
+}
+
 /// What became of a delete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeleteOutcome {
-    /// Gone.
+    /// Gone, or what was asked for instead.
     Deleted,
     /// There was none.
     NotFound,
+    /// It has another version.
+    Exists,
+    /// An emptied item found no memory.
+    NoMemory,
+}
+
+/// All of an incr or decr.
+#[derive(Clone, Copy, Debug)]
+pub struct ArithmeticRequest<'k> {
+    /// Where.
+    pub key: Key<'k>,
+    /// What.
+    pub change: Arithmetic,
+    /// What few ask for.
+    pub extras: Option<&'k ArithmeticExtras>,
+}
+
+/// What few incrs and decrs ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ArithmeticExtras {
+    /// Only an item of this version.
+    pub compare: Option<u64>,
+    /// A missing key gets this number and expiry.
+    pub create: Option<(u64, Expiry)>,
+    /// The new expiry.
+    pub touch: Option<Expiry>,
+    /// The item's version; 0: one of ours.
+    pub own_cas: u64,
+    /// The key came encoded, and is shown encoded.
+    pub binary_key: bool,
 }
 
 /// incr or decr, and by how much.
@@ -147,10 +280,21 @@ pub enum Arithmetic {
 /// What became of an incr or decr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArithmeticOutcome {
-    /// The new number.
-    Value(u64),
+    /// Done.
+    Value {
+        /// The new number.
+        number: u64,
+        /// The new version.
+        cas: u64,
+        /// The expiry before; never, for a new item.
+        expiry: Expiry,
+        /// The key was missing.
+        is_created: bool,
+    },
     /// No such item.
     NotFound,
+    /// It has another version.
+    Exists,
     /// The value is not a decimal of 64 bits.
     NonNumeric,
     /// The number grew and found no memory.

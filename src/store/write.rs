@@ -1,13 +1,16 @@
 //! Writing: a value is stored in place where it fits, else in a chunk of its own that is filled and committed
 //! under the stripe's lock.
 
-use super::item::{Chunk, NewItem, Ref, SMALL_VALUE_BYTES_MAX, small_item_bytes, state, state_of};
-use super::outcome::{Mode, StoreOutcome, StoreRequest};
+use super::item::{Chunk, EXPTIME_BYTES, Marks, NewItem, Ref, SMALL_VALUE_BYTES_MAX, mark, small_item_bytes, state};
+use super::outcome::{Mode, StoreExtras, StoreOutcome, StoreRequest};
 use super::reserve::{Effort, Local};
 use super::slab::classes::ClassId;
 use super::table::{Found, LockedStripe};
 use super::{Key, Miss, Store};
 use crate::time::Seconds;
+
+/// What a value that turns out to be out of date needs more than was asked for: an exptime and a mark.
+const STALE_BYTES_MAX: usize = EXPTIME_BYTES + 1;
 
 /// A store operation that could not go on under the lock.
 pub(super) enum Halt {
@@ -29,10 +32,36 @@ pub(super) struct Change<'c> {
 
 /// An item written under the lock.
 pub(super) struct Written {
-    reference: Ref,
-    cas: u32,
+    pub(super) reference: Ref,
     /// The stripe would be better off with another row.
-    wants_row: bool,
+    pub(super) wants_row: bool,
+}
+
+/// How a store whose condition holds is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    AsAsked,
+    /// As out of date from the start.
+    Stale,
+}
+
+impl StoreRequest<'_> {
+    /// The marks a stored item begins with.
+    #[inline]
+    fn marks(&self, store: &Store) -> Marks {
+        match self.extras {
+            None => Marks::NONE,
+            Some(extras) => extras.marks(store),
+        }
+    }
+}
+
+impl StoreExtras {
+    #[cold]
+    pub(super) fn marks(&self, store: &Store) -> Marks {
+        let bits = if self.binary_key { mark::BINARY_KEY } else { 0 };
+        Marks { bits, own_cas: store.own_cas(self.own_cas) }
+    }
 }
 
 impl Store {
@@ -44,7 +73,12 @@ impl Store {
         if matches!(request.mode, Mode::Append | Mode::Prepend) {
             return self.join(local, request, value, now);
         }
-        let bytes = small_item_bytes(request.key.bytes.len(), request.client_flags, request.expiry, value.len());
+        let marks = request.marks(self);
+        let mut bytes = small_item_bytes(request.key.bytes.len(), request.client_flags, request.expiry, value.len());
+        if let Some(extras) = request.extras {
+            // What turns out to be stored as out of date needs a mark, and perhaps the old item's exptime.
+            bytes += if extras.or_stale { STALE_BYTES_MAX + marks.bytes() } else { marks.bytes() };
+        }
         match self.small_class(bytes, value.len()) {
             Some(class) => self.put(local, request, value, class, now),
             None => self.put_large(local, request, value, now),
@@ -73,21 +107,26 @@ impl Store {
             expiry: request.expiry,
             access: now,
             main: false,
+            marks: request.marks(self),
         };
         let outcome = loop {
             let mut stripe = self.index.lock(request.key.hash);
             let found = self.lookup(&mut stripe, local, request.key, now);
-            if let Err(refusal) = self.check(&stripe, local, request.mode, &found, now) {
-                break refusal;
+            let verdict = match self.check(&stripe, local, request.mode, request.extras, &found, now) {
+                Ok(verdict) => verdict,
+                Err(refusal) => break refusal,
+            };
+            let mut change = Change { key: request.key, found: found.ok(), new, parts: &[value] };
+            if verdict == Verdict::Stale {
+                self.make_stale(&mut change);
             }
-            let change = Change { key: request.key, found: found.ok(), new, parts: &[value] };
             let halt = match self.write(&mut stripe, local, &change, &mut spare) {
                 Ok(written) => {
-                    let cas = if self.options.cas { stripe.wire_cas(written.cas) } else { 0 };
+                    let cas = self.wire_cas(&stripe, self.pages.chunk(written.reference));
                     self.count_store(local, written.reference);
                     drop(stripe);
                     self.after_write(written.wants_row);
-                    break StoreOutcome::Stored { cas };
+                    break StoreOutcome::Stored { cas, value_len: value.len() };
                 }
                 Err(halt) => halt,
             };
@@ -101,6 +140,16 @@ impl Store {
             self.keep_chunk(local, unused);
         }
         outcome
+    }
+
+    /// Turns a write of an older version into one that leaves the item out of date.
+    #[cold]
+    fn make_stale(&self, change: &mut Change<'_>) {
+        if let Some(found) = change.found {
+            let old = self.pages.chunk(found.reference);
+            change.new.expiry = old.expiry();
+            change.new.marks.bits |= mark::STALE | old.marks().bits & mark::TOKEN_SENT;
+        }
     }
 
     pub(super) fn no_memory(&self, local: &Local, class: ClassId) -> StoreOutcome {
@@ -128,9 +177,10 @@ impl Store {
         stripe: &LockedStripe<'_>,
         local: &Local,
         mode: Mode,
+        extras: Option<&StoreExtras>,
         found: &Result<Found, Miss>,
         now: Seconds,
-    ) -> Result<(), StoreOutcome> {
+    ) -> Result<Verdict, StoreOutcome> {
         match (mode, found) {
             (Mode::Add, Ok(found)) => {
                 self.pages.chunk(found.reference).note_hit(now);
@@ -140,15 +190,22 @@ impl Store {
             (Mode::Cas(_), Err(_)) => Err(StoreOutcome::NotFound),
             (Mode::Cas(unique), Ok(found)) => {
                 let class = local.class(self.class_of(found.reference));
-                if self.options.cas && stripe.wire_cas(self.pages.chunk(found.reference).cas()) == unique {
+                let cas = self.wire_cas(stripe, self.pages.chunk(found.reference));
+                let is_older = unique != 0 && unique < cas && extras.is_some_and(|extras| extras.or_stale);
+                if self.options.cas && (cas == unique || is_older) {
                     class.cas_hits.bump();
-                    Ok(())
+                    Ok(if is_older { Verdict::Stale } else { Verdict::AsAsked })
                 } else {
                     class.cas_badval.bump();
                     Err(StoreOutcome::Exists)
                 }
             }
-            (Mode::Set | Mode::Add | Mode::Replace | Mode::Append | Mode::Prepend, _) => Ok(()),
+            (Mode::Append | Mode::Prepend, Ok(found)) => {
+                let compare = extras.and_then(|extras| extras.compare);
+                let differs = |unique| unique != self.wire_cas(stripe, self.pages.chunk(found.reference));
+                if compare.is_some_and(differs) { Err(StoreOutcome::Exists) } else { Ok(Verdict::AsAsked) }
+            }
+            (Mode::Set | Mode::Add | Mode::Replace, _) => Ok(Verdict::AsAsked),
         }
     }
 
@@ -182,7 +239,7 @@ impl Store {
         chunk.fill(&item, parts);
         let wants_row = self.link(stripe, local, *key, found, reference, ghost_hit).map_err(|_| Halt::Cell)?;
         *spare = None;
-        Ok(Written { reference, cas: chunk.cas(), wants_row })
+        Ok(Written { reference, wants_row })
     }
 
     /// Makes a filled chunk the key's item: in the old one's place, or as a new entry.
@@ -223,9 +280,9 @@ impl Store {
 
     /// Whether a new value can be written over an item where it lies: same optional fields, same class.
     fn fits_in_place(&self, old: Chunk<'_>, reference: Ref, new: &NewItem<'_>) -> bool {
-        const OPTIONAL: u8 = state::HAS_EXPTIME | state::HAS_FLAGS;
+        const OPTIONAL: u8 = state::HAS_EXPTIME | state::HAS_FLAGS | state::EXTENDED;
         !old.is_large()
-            && old.state() & OPTIONAL == state_of(new.client_flags, new.expiry)
+            && old.state() & OPTIONAL == new.state()
             && self.pages.classes.class_of(new.bytes()) == Some(self.class_of(reference))
     }
 
@@ -243,7 +300,7 @@ impl Store {
         chunk.overwrite(&mut *stripe.state, parts, cas, new);
         self.count_stored(local, reference);
         self.note_expiry(reference, new.expiry);
-        Written { reference, cas, wants_row: false }
+        Written { reference, wants_row: false }
     }
 
     /// Makes room for an entry in a stripe whose chain is full: a new row, or one item less. False when there is
@@ -274,11 +331,19 @@ impl Store {
         let outcome = loop {
             let mut stripe = self.index.lock(request.key.hash);
             let found = self.lookup(&mut stripe, local, request.key, now);
-            if let Err(refusal) = self.check(&stripe, local, request.mode, &found, now) {
+            if let (Err(_), Some(extras @ StoreExtras { create: Some(_), .. })) = (&found, request.extras) {
+                drop(stripe);
+                match self.create_instead(local, request, extras, value, now) {
+                    // Somebody else was faster: there is something to append to now.
+                    StoreOutcome::NotStored => continue,
+                    outcome => break outcome,
+                }
+            }
+            if let Err(refusal) = self.check(&stripe, local, request.mode, request.extras, &found, now) {
                 break refusal;
             }
             let Ok(found) = found else { break StoreOutcome::NotStored };
-            let joined = self.joined(found.reference, request.key.bytes, value.len(), now);
+            let joined = self.joined(found.reference, request, value.len(), now);
             if self.is_too_large(joined.key.len(), joined.client_flags, joined.value_len) {
                 break StoreOutcome::NotStored;
             }
@@ -306,11 +371,27 @@ impl Store {
         outcome
     }
 
+    /// An append or prepend to a key that is missing, which stores the value if nobody does so first.
+    #[cold]
+    fn create_instead(
+        &self,
+        local: &mut Local,
+        request: &StoreRequest<'_>,
+        extras: &StoreExtras,
+        value: &[u8],
+        now: Seconds,
+    ) -> StoreOutcome {
+        let expiry = extras.create.unwrap_or(request.expiry);
+        self.store(local, &StoreRequest { mode: Mode::Add, expiry, ..*request }, value, now)
+    }
+
     /// The item that an append or prepend of so many bytes makes of an old one.
-    pub(super) fn joined<'k>(&self, old: Ref, key: &'k [u8], added: usize, now: Seconds) -> NewItem<'k> {
+    fn joined<'k>(&self, old: Ref, request: &StoreRequest<'k>, added: usize, now: Seconds) -> NewItem<'k> {
         let chunk = self.pages.chunk(old);
+        let bits = chunk.marks().bits & mark::BINARY_KEY;
         NewItem {
-            key,
+            marks: Marks { bits, own_cas: request.marks(self).own_cas },
+            key: request.key.bytes,
             value_len: chunk.value_len() + added,
             client_flags: chunk.client_flags(),
             expiry: chunk.expiry(),
@@ -331,11 +412,11 @@ impl Store {
         let linked = self.link(stripe, local, key, Some(found), target, false);
         linked.expect("replacing needs no cell");
         self.count_store(local, target);
-        let cas = self.pages.chunk(target).cas();
-        StoreOutcome::Stored { cas: if self.options.cas { stripe.wire_cas(cas) } else { 0 } }
+        let chunk = self.pages.chunk(target);
+        StoreOutcome::Stored { cas: self.wire_cas(stripe, chunk), value_len: chunk.value_len() }
     }
 
-    /// The write that gives a small item another value and keeps its flags and expiry.
+    /// The write that gives a small item another value and keeps its flags, its expiry and its marks.
     pub(super) fn rewritten<'c>(&self, key: Key<'c>, found: Found, parts: &'c [&'c [u8]], now: Seconds) -> Change<'c> {
         let chunk = self.pages.chunk(found.reference);
         let new = NewItem {
@@ -345,6 +426,7 @@ impl Store {
             expiry: chunk.expiry(),
             access: now,
             main: false,
+            marks: Marks { bits: chunk.marks().bits, own_cas: 0 },
         };
         Change { key, found: Some(found), new, parts }
     }

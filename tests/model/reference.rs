@@ -11,6 +11,15 @@ pub(crate) struct Entry {
     pub(crate) client_flags: u32,
     pub(crate) expiry: Expiry,
     pub(crate) cas: u64,
+    pub(crate) marks: Marks,
+}
+
+/// What few items have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Marks {
+    pub(crate) is_stale: bool,
+    pub(crate) is_won: bool,
+    pub(crate) has_binary_key: bool,
 }
 
 impl std::fmt::Debug for Entry {

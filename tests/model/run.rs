@@ -4,13 +4,14 @@
 //! has not, and never other bytes.
 
 use flagstone::store::{
-    Arithmetic, ArithmeticOutcome, DeleteOutcome, Fetch, FetchOutcome, Local, Mode, Options, Progress, RefusedReserve,
-    Room, Store, StoreOutcome, StoreRequest, Value,
+    Arithmetic, ArithmeticExtras, ArithmeticOutcome, ArithmeticRequest, Create, DeleteExtras, DeleteOutcome, Details,
+    Emptied, Fetch, FetchExtras, FetchOutcome, Local, Mode, Options, Progress, RefusedReserve, Room, Store,
+    StoreExtras, StoreOutcome, StoreRequest, Value,
 };
 use flagstone::time::{Expiry, Now, Seconds};
 
 use crate::random::{Random, seeds};
-use crate::reference::{Entry, Reference};
+use crate::reference::{Entry, Marks, Reference};
 
 /// What a run is made of.
 #[derive(Debug)]
@@ -68,9 +69,11 @@ impl<'m> Session<'m> {
     fn step(&mut self) -> &'static str {
         match self.random.below(100) {
             0..35 => self.store(),
-            35..65 => self.fetch(),
+            35..53 => self.fetch(),
+            53..65 => self.fetch_more(),
             65..72 => self.touch(),
-            72..80 => self.delete(),
+            72..76 => self.delete(),
+            76..80 => self.delete_in_part(),
             80..88 => self.arithmetic(),
             88..96 => self.background_work(),
             96..99 => self.pass_time(),
@@ -121,16 +124,44 @@ impl<'m> Session<'m> {
         }
     }
 
+    fn own_cas(&mut self) -> u64 {
+        if self.random.one_in(6) { 1 + self.random.below(1 << 30) } else { 0 }
+    }
+
+    fn store_extras(&mut self, key: &[u8]) -> StoreExtras {
+        if !self.random.one_in(4) {
+            return StoreExtras::default();
+        }
+        let cas = self.map.get(key, self.now.seconds).map_or(7, |entry| entry.cas);
+        StoreExtras {
+            compare: self.random.one_in(3).then_some(if self.random.one_in(2) { cas } else { 5 }),
+            or_stale: self.random.one_in(2),
+            create: self.random.one_in(3).then(|| self.expiry()),
+            own_cas: self.own_cas(),
+            binary_key: self.random.one_in(2),
+        }
+    }
+
     /// What the map says becomes of a store operation: the new value, or the refusal.
-    fn expected(&self, key: &[u8], mode: Mode, new: &Entry) -> Result<Entry, StoreOutcome> {
+    fn expected(&self, key: &[u8], mode: Mode, new: &Entry, extras: &StoreExtras) -> Result<Entry, StoreOutcome> {
         let old = self.map.get(key, self.now.seconds);
         let joined = |first: &[u8], second: &[u8], old: &Entry| Entry {
             value: [first, second].concat(),
             client_flags: old.client_flags,
             expiry: old.expiry,
             cas: 0,
+            marks: Marks { has_binary_key: old.marks.has_binary_key, ..Marks::default() },
         };
+        let differs = |old: &Entry| extras.compare.is_some_and(|compare| compare != old.cas);
         match (mode, old) {
+            (Mode::Append | Mode::Prepend, None) if extras.create.is_some() => {
+                Ok(Entry { expiry: extras.create.expect("just seen"), ..new.clone() })
+            }
+            (Mode::Append | Mode::Prepend, Some(old)) if differs(old) => Err(StoreOutcome::Exists),
+            (Mode::Cas(unique), Some(old)) if extras.or_stale && unique != 0 && unique < old.cas => {
+                let marks = Marks { is_stale: true, is_won: old.marks.is_won, ..new.marks };
+                Ok(Entry { expiry: old.expiry, marks, ..new.clone() })
+            }
             (Mode::Add, Some(_)) | (Mode::Replace | Mode::Append | Mode::Prepend, None) => Err(StoreOutcome::NotStored),
             (Mode::Cas(_), None) => Err(StoreOutcome::NotFound),
             (Mode::Cas(unique), Some(old)) if old.cas != unique => Err(StoreOutcome::Exists),
@@ -145,11 +176,15 @@ impl<'m> Session<'m> {
         self.reconcile(&key);
         let mode = self.mode(&key);
         let client_flags = if self.random.one_in(3) { 77 } else { 0 };
-        let new = Entry { value: self.value(), client_flags, expiry: self.expiry(), cas: 0 };
-        let expected = self.expected(&key, mode, &new);
-        let outcome = self.send(&key, mode, &new);
+        let extras = self.store_extras(&key);
+        let marks = Marks { has_binary_key: extras.binary_key, ..Marks::default() };
+        let new = Entry { value: self.value(), client_flags, expiry: self.expiry(), cas: 0, marks };
+        let expected = self.expected(&key, mode, &new, &extras);
+        let outcome = self.send(&key, mode, &new, &extras);
         match (outcome, expected) {
-            (StoreOutcome::Stored { cas }, Ok(mut entry)) => {
+            (StoreOutcome::Stored { cas, value_len }, Ok(mut entry)) => {
+                assert_eq!(value_len, entry.value.len(), "{key:?}");
+                assert!(extras.own_cas == 0 || cas == extras.own_cas, "{key:?} has its own cas");
                 entry.cas = cas;
                 self.map.set(&key, entry);
             }
@@ -158,7 +193,7 @@ impl<'m> Session<'m> {
             (got, Err(refusal)) if got == refusal => {}
             // The store may have evicted the item between our look and the operation.
             (StoreOutcome::NotStored | StoreOutcome::NotFound, Ok(_)) if self.mix.evicts => self.map.remove(&key),
-            (StoreOutcome::Stored { cas }, Err(_)) if self.mix.evicts && mode == Mode::Add => {
+            (StoreOutcome::Stored { cas, .. }, Err(_)) if self.mix.evicts && mode == Mode::Add => {
                 self.map.set(&key, Entry { cas, ..new });
             }
             (got, expected) => panic!("{mode:?} of {key:?} gave {got:?}, expected {expected:?}"),
@@ -167,10 +202,11 @@ impl<'m> Session<'m> {
     }
 
     /// Stores a value whole, or, if it is long, in pieces.
-    fn send(&mut self, key: &[u8], mode: Mode, new: &Entry) -> StoreOutcome {
+    fn send(&mut self, key: &[u8], mode: Mode, new: &Entry, extras: &StoreExtras) -> StoreOutcome {
         let seconds = self.now.seconds;
         let key = self.store.key(key);
-        let request = StoreRequest { key, mode, client_flags: new.client_flags, expiry: new.expiry };
+        let extras = (*extras != StoreExtras::default()).then_some(extras);
+        let request = StoreRequest { key, mode, client_flags: new.client_flags, expiry: new.expiry, extras };
         if new.value.len() <= 16 * 1024 {
             return self.store.store(&mut self.local, &request, &new.value, seconds);
         }
@@ -218,7 +254,7 @@ impl<'m> Session<'m> {
 
     fn read(&mut self, key: &[u8], touch: Option<Expiry>) -> Option<(Vec<u8>, u32, u64)> {
         let store = &self.store;
-        let fetch = Fetch { touch, value: true };
+        let fetch = Fetch { touch, value: true, extras: None };
         let mut pinned = None;
         let found = store.fetch(&mut self.local, store.key(key), fetch, self.now.seconds, |item| {
             let value = match item.value {
@@ -261,16 +297,131 @@ impl<'m> Session<'m> {
         }
         if self.refuses {
             // A touch without memory says so and leaves the item as it was: the map learns which.
-            let _ = self.store.delete(&mut self.local, self.store.key(&key), self.now.seconds);
+            let _ = self.store.delete(&mut self.local, self.store.key(&key), None, self.now.seconds);
             self.map.remove(&key);
         }
         "a touch"
     }
 
+    /// A fetch that may win, make, touch or only look.
+    fn fetch_more(&mut self) -> &'static str {
+        let key = self.key();
+        self.reconcile(&key);
+        let soon = Expiry::At(Seconds(self.now.seconds.0 + u32::try_from(self.random.below(40)).expect("small")));
+        let create = Create { expiry: self.expiry(), own_cas: self.own_cas(), binary_key: self.random.one_in(3) };
+        let extras = FetchExtras {
+            no_bump: self.random.one_in(3),
+            inspects: self.random.one_in(5),
+            unless_cas: None,
+            recache: self.random.one_in(2).then_some(soon),
+            recache_after_touch: self.random.one_in(2),
+            create: self.random.one_in(3).then_some(create),
+        };
+        let touch = self.random.one_in(4).then(|| self.expiry());
+        let fetch = Fetch { touch, value: false, extras: Some(&extras) };
+        let store_key = self.store.key(&key);
+        let found = self.store.fetch(&mut self.local, store_key, fetch, self.now.seconds, |item| {
+            (item.details.expect("asked for"), item.cas)
+        });
+        let old = self.map.get(&key, self.now.seconds).cloned();
+        match (found, old) {
+            (FetchOutcome::Hit((details, cas)), Some(entry)) if !details.is_created => {
+                self.expect_won(&key, &details, &entry, &extras, touch);
+                let marks = Marks { is_won: entry.marks.is_won || details.is_won, ..entry.marks };
+                assert_eq!((details.value_len, cas), (entry.value.len(), entry.cas), "{key:?}");
+                self.map.set(&key, Entry { expiry: touch.unwrap_or(entry.expiry), marks, ..entry });
+            }
+            (FetchOutcome::Hit((details, cas)), old) => {
+                assert!(details.is_created && details.is_won && extras.create.is_some(), "{key:?}: {details:?}");
+                assert!(old.is_none() || self.mix.evicts, "{key:?} was there");
+                let marks = Marks { is_stale: false, is_won: true, has_binary_key: create.binary_key };
+                let entry = Entry { value: Vec::new(), client_flags: 0, expiry: create.expiry, cas, marks };
+                self.map.set(&key, entry);
+            }
+            (FetchOutcome::Miss(_), None) => assert!(extras.create.is_none() || self.refuses, "{key:?} is not made"),
+            (FetchOutcome::Miss(_), Some(_)) if self.mix.evicts => self.map.remove(&key),
+            (FetchOutcome::NoMemory, Some(_)) if self.refuses => {}
+            (found, old) => panic!("a fetch of {key:?}: {found:?} against {old:?}"),
+        }
+        "a fetch with extras"
+    }
+
+    /// One wins what is out of date or about to be, if nobody has before.
+    fn expect_won(&self, key: &[u8], details: &Details, entry: &Entry, extras: &FetchExtras, touch: Option<Expiry>) {
+        let looked_at = if extras.recache_after_touch { touch.unwrap_or(entry.expiry) } else { entry.expiry };
+        let is_early = match (looked_at, extras.recache) {
+            (Expiry::At(dies), Some(Expiry::At(deadline))) => dies < deadline,
+            _ => false,
+        };
+        let wins = !extras.inspects && !entry.marks.is_won && (entry.marks.is_stale || is_early);
+        // Without memory for the mark nobody wins, and that is all.
+        assert!(details.is_won == wins || !details.is_won && self.refuses, "{key:?}: {details:?} of {entry:?}");
+        let marks =
+            Marks { is_stale: details.is_stale, is_won: details.was_won, has_binary_key: details.has_binary_key };
+        assert_eq!((marks, details.expiry), (entry.marks, entry.expiry), "{key:?}");
+    }
+
+    /// A delete that leaves something.
+    fn delete_in_part(&mut self) -> &'static str {
+        let key = self.key();
+        self.reconcile(&key);
+        let emptied = Emptied { client_flags: u32::from(self.random.one_in(2)), expiry: self.expiry() };
+        let old = self.map.get(&key, self.now.seconds).cloned();
+        let cas = old.as_ref().map_or(7, |entry| entry.cas);
+        let extras = DeleteExtras {
+            compare: self.random.one_in(4).then_some(if self.random.one_in(2) { cas } else { 5 }),
+            invalidate: self.random.one_in(2),
+            touch: self.random.one_in(3).then(|| self.expiry()),
+            empty: self.random.one_in(2).then_some(emptied),
+            own_cas: self.own_cas(),
+        };
+        let outcome = self.store.delete(&mut self.local, self.store.key(&key), Some(&extras), self.now.seconds);
+        let differs = extras.compare.is_some_and(|compare| compare != cas);
+        match (outcome, old) {
+            (DeleteOutcome::NotFound, None) => {}
+            (DeleteOutcome::Exists, Some(_)) if differs => {}
+            (DeleteOutcome::Deleted, Some(entry)) if !differs => self.leave(&key, &entry, &extras),
+            (DeleteOutcome::NoMemory, Some(_)) if self.refuses => {}
+            (DeleteOutcome::NotFound, Some(_)) if self.mix.evicts => self.map.remove(&key),
+            (outcome, old) => panic!("{extras:?} of {key:?} gave {outcome:?}, the map has {old:?}"),
+        }
+        "a delete with extras"
+    }
+
+    /// What a delete has left of an item.
+    fn leave(&mut self, key: &[u8], entry: &Entry, extras: &DeleteExtras) {
+        let has_binary_key = entry.marks.has_binary_key;
+        let mut left = Entry {
+            marks: Marks { is_stale: extras.invalidate, is_won: false, has_binary_key },
+            expiry: extras.touch.unwrap_or(entry.expiry),
+            ..entry.clone()
+        };
+        if let Some(Emptied { client_flags, expiry }) = extras.empty {
+            left = Entry { value: Vec::new(), client_flags, expiry, ..left };
+        }
+        self.map.remove(key);
+        if !extras.invalidate && extras.empty.is_none() {
+            return;
+        }
+        let Some((value, _, cas)) = self.read(key, None) else {
+            let is_dead = left.expiry.has_passed(self.now.seconds);
+            assert!(is_dead || self.mix.evicts || self.refuses, "{key:?} is gone");
+            return;
+        };
+        assert!(value == left.value, "{key:?}");
+        match (extras.own_cas, extras.invalidate) {
+            (0, true) => assert_ne!(cas, entry.cas, "a mark gives a new version"),
+            (0, false) => assert_eq!(cas, entry.cas, "an emptied item keeps its version"),
+            (own, _) => assert_eq!(cas, own),
+        }
+        left.cas = cas;
+        self.map.set(key, left);
+    }
+
     fn delete(&mut self) -> &'static str {
         let key = self.key();
         self.reconcile(&key);
-        let outcome = self.store.delete(&mut self.local, self.store.key(&key), self.now.seconds);
+        let outcome = self.store.delete(&mut self.local, self.store.key(&key), None, self.now.seconds);
         let was_there = self.map.get(&key, self.now.seconds).is_some();
         assert_eq!(outcome == DeleteOutcome::Deleted, was_there, "delete of {key:?}");
         self.map.remove(&key);
@@ -282,14 +433,30 @@ impl<'m> Session<'m> {
         self.reconcile(&key);
         let delta = self.random.below(1 << 40);
         let change = if self.random.one_in(2) { Arithmetic::Incr(delta) } else { Arithmetic::Decr(delta) };
-        let outcome = self.store.arithmetic(&mut self.local, self.store.key(&key), change, self.now.seconds);
+        let extras = ArithmeticExtras {
+            compare: None,
+            create: self.random.one_in(4).then(|| (self.random.below(1000), self.expiry())),
+            touch: self.random.one_in(4).then(|| self.expiry()),
+            own_cas: self.own_cas(),
+            binary_key: false,
+        };
+        let extras = self.random.one_in(3).then_some(extras);
+        let request = ArithmeticRequest { key: self.store.key(&key), change, extras: extras.as_ref() };
+        let outcome = self.store.arithmetic(&mut self.local, &request, self.now.seconds);
+        let extras = extras.unwrap_or_default();
         let old = self.map.get(&key, self.now.seconds).cloned();
         // A value that lies in a chain is no number, whatever it begins with.
         let small = old.as_ref().filter(|entry| key.len() + entry.value.len() < 16_300);
         let number = small.and_then(|entry| number_in(&entry.value));
         match (outcome, old, number) {
             (ArithmeticOutcome::NotFound, None, _) | (ArithmeticOutcome::NonNumeric, Some(_), None) => {}
-            (ArithmeticOutcome::Value(new), Some(mut entry), Some(number)) => {
+            (ArithmeticOutcome::Value { number, cas, is_created: true, .. }, None, _) => {
+                let (initial, expiry) = extras.create.expect("nothing is made unasked");
+                assert_eq!(number, initial, "{key:?}");
+                let value = number.to_string().into_bytes();
+                self.map.set(&key, Entry { value, client_flags: 0, expiry, cas, marks: Marks::default() });
+            }
+            (ArithmeticOutcome::Value { number: new, cas, .. }, Some(mut entry), Some(number)) => {
                 let expected = match change {
                     Arithmetic::Incr(delta) => number.wrapping_add(delta),
                     Arithmetic::Decr(delta) => number.saturating_sub(delta),
@@ -298,13 +465,14 @@ impl<'m> Session<'m> {
                 let len = entry.value.len();
                 entry.value = new.to_string().into_bytes();
                 entry.value.resize(entry.value.len().max(len), b' ');
-                let (value, _, cas) = self.read(&key, None).expect("it was just changed");
-                assert!(value == entry.value, "{key:?}: {value:?} against {:?}", entry.value);
-                assert_ne!(cas, entry.cas, "a change gives a new version");
+                entry.expiry = extras.touch.unwrap_or(entry.expiry);
+                assert!(cas != entry.cas || cas == extras.own_cas, "a change gives a new version");
+                assert!(extras.own_cas == 0 || cas == extras.own_cas, "{key:?} has its own cas");
                 entry.cas = cas;
                 self.map.set(&key, entry);
+                self.reconcile(&key);
             }
-            (ArithmeticOutcome::NoMemory, Some(_), _) if self.refuses => {}
+            (ArithmeticOutcome::NoMemory, _, _) if self.refuses => {}
             (got, old, _) => panic!("arithmetic on {key:?} gave {got:?}, the map has {old:?}"),
         }
         "arithmetic"

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use flagstone::store::{Arithmetic, ArithmeticOutcome, Mode, Options, StoreOutcome};
+use flagstone::store::{Arithmetic, ArithmeticOutcome, ArithmeticRequest, Key, Mode, Options, StoreOutcome};
 use flagstone::time::Expiry;
 
 use crate::crew::{Job, Worker, run};
@@ -31,8 +31,8 @@ impl Counting<'_> {
         let counter = any_counter(worker);
         let name = format!("counter-{counter}");
         let key = worker.store.key(name.as_bytes());
-        match worker.store.arithmetic(&mut worker.local, key, Arithmetic::Incr(1), worker.now) {
-            ArithmeticOutcome::Value(new) => {
+        match worker.store.arithmetic(&mut worker.local, &incr(key), worker.now) {
+            ArithmeticOutcome::Value { number: new, .. } => {
                 self.added[counter] += 1;
                 self.told.push((counter, new));
             }
@@ -42,7 +42,7 @@ impl Counting<'_> {
                 worker.set(name.as_bytes(), Mode::Add, Expiry::Never, base.to_string().as_bytes());
             }
             ArithmeticOutcome::NoMemory => {}
-            ArithmeticOutcome::NonNumeric => panic!("{name} is no number"),
+            ArithmeticOutcome::NonNumeric | ArithmeticOutcome::Exists => panic!("{name} is no number"),
         }
     }
 
@@ -75,6 +75,10 @@ impl Job for Counting<'_> {
 
 fn any_counter(worker: &mut Worker<'_>) -> usize {
     worker.random.next().to_le_bytes().map(usize::from)[3] % COUNTERS
+}
+
+fn incr(key: Key<'_>) -> ArithmeticRequest<'_> {
+    ArithmeticRequest { key, change: Arithmetic::Incr(1), extras: None }
 }
 
 fn far(worker: &Worker<'_>) -> Expiry {
@@ -151,7 +155,7 @@ impl Job for Widths {
             }
             4 => worker.delete(name.as_bytes()),
             _ => {
-                let told = worker.store.arithmetic(&mut worker.local, key, Arithmetic::Incr(1), worker.now);
+                let told = worker.store.arithmetic(&mut worker.local, &incr(key), worker.now);
                 assert_ne!(told, ArithmeticOutcome::NonNumeric);
             }
         }
@@ -190,7 +194,7 @@ impl Job for Locks {
         };
         let new = value(&key, self.next, len);
         match worker.set(&key, Mode::Cas(hit.cas), Expiry::Never, &new) {
-            StoreOutcome::Stored { cas } => {
+            StoreOutcome::Stored { cas, .. } => {
                 assert_ne!(cas, hit.cas, "a change gives a new version");
                 self.beaten.push((lock, hit.cas));
             }

@@ -141,17 +141,17 @@ pub(crate) struct Hit {
 impl Worker<'_> {
     pub(crate) fn set(&mut self, key: &[u8], mode: Mode, expiry: Expiry, value: &[u8]) -> StoreOutcome {
         let client_flags = if self.random.one_in(4) { 99 } else { 0 };
-        let request = StoreRequest { key: self.store.key(key), mode, client_flags, expiry };
+        let request = StoreRequest { key: self.store.key(key), mode, client_flags, expiry, extras: None };
         self.store.store(&mut self.local, &request, value, self.now)
     }
 
     pub(crate) fn delete(&mut self, key: &[u8]) {
-        self.store.delete(&mut self.local, self.store.key(key), self.now);
+        self.store.delete(&mut self.local, self.store.key(key), None, self.now);
     }
 
     /// Fetches a key; a large value stays pinned.
     pub(crate) fn fetch(&mut self, key: &[u8], touch: Option<Expiry>) -> Option<Hit> {
-        let fetch = Fetch { touch, value: true };
+        let fetch = Fetch { touch, value: true, extras: None };
         let found = self.store.fetch(&mut self.local, self.store.key(key), fetch, self.now, |item| {
             let (value, pin) = match item.value {
                 Value::Whole(bytes) => (bytes.to_vec(), None),

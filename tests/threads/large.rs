@@ -46,8 +46,13 @@ impl Large {
         let key = key(&mut worker.random);
         let len = 17_000 + usize::try_from(worker.random.below(90_000)).expect("small");
         let client_flags = 7;
-        let request =
-            StoreRequest { key: worker.store.key(&key), mode: Mode::Set, client_flags, expiry: Expiry::Never };
+        let request = StoreRequest {
+            key: worker.store.key(&key),
+            mode: Mode::Set,
+            client_flags,
+            expiry: Expiry::Never,
+            extras: None,
+        };
         match worker.store.reserve(&mut worker.local, &request, len, worker.now) {
             Ok(incoming) => {
                 self.next += 1;

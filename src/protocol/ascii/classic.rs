@@ -8,7 +8,8 @@ use super::token::{self, Line, NextKey, Words};
 use crate::bytes::{parse_i64, parse_u64};
 use crate::limits::LINE_BYTES_MAX;
 use crate::protocol::{
-    Admin, Arithmetic, Delete, ErrorText, Fetch, FetchOptions, Mode, Refused, Request, Shutdown, Store,
+    Admin, Arithmetic, Delete, ErrorText, Fetch, FetchOptions, MetaCommand, MetaLine, Mode, Refused, Request, Shutdown,
+    Store,
 };
 
 /// Lines below this length, their end included, are no commands (memcached's rule).
@@ -56,7 +57,7 @@ fn parse_get<'a>(options: FetchOptions, input: &'a [u8], rest: &'a [u8]) -> Pars
     let head = input.len() - rest.len();
     match token::next_key(rest) {
         NextKey::Last { key, used } => {
-            return Parsed::request(Request::OneKey(Fetch { key, options }), head + used);
+            return Parsed::request(Request::OneKey(Fetch { key, options, extras: None }), head + used);
         }
         NextKey::End { used } => return Parsed::request(refused(ErrorText::BadFormat), head + used),
         NextKey::Key { .. } | NextKey::TooLong | NextKey::Partial => {}
@@ -93,6 +94,12 @@ fn parse_line(input: &[u8]) -> Parsed<'_> {
         b"touch" => parse_touch(words),
         b"gat" => return parse_gat(false, text, words, used),
         b"gats" => return parse_gat(true, text, words, used),
+        b"mg" => Some(meta(MetaCommand::Get, words)),
+        b"ms" => Some(meta(MetaCommand::Set, words)),
+        b"md" => Some(meta(MetaCommand::Delete, words)),
+        b"ma" => Some(meta(MetaCommand::Arithmetic, words)),
+        b"me" => Some(meta(MetaCommand::Inspect, words)),
+        b"mn" => Some(Request::Admin(Admin::MetaNoop)),
         b"replace" => parse_store(Mode::Replace, words),
         b"append" => parse_store(Mode::Append, words),
         b"prepend" => parse_store(Mode::Prepend, words),
@@ -100,6 +107,10 @@ fn parse_line(input: &[u8]) -> Parsed<'_> {
         name => Some(parse_admin(name, words).unwrap_or_else(|| parse_unknown(text))),
     };
     Parsed::request(request.unwrap_or_else(|| refused(ErrorText::BadFormat)), used)
+}
+
+fn meta<'a>(command: MetaCommand, words: Words<'a>) -> Request<'a> {
+    Request::Meta(MetaLine { command, words: words.rest() })
 }
 
 fn refused<'a>(error: ErrorText) -> Request<'a> {
@@ -130,11 +141,11 @@ fn parse_store(mode: Mode, mut words: Words<'_>) -> Option<Request<'_>> {
         let swallow_bytes = value_len + b"\r\n".len();
         return Some(Request::Refused(Refused { error: ErrorText::BadFormat, swallow_bytes, noreply }));
     };
-    Some(Request::Store(Store { key, mode, client_flags, exptime, value_len, noreply }))
+    Some(Request::Store(Store { key, mode, client_flags, exptime, value_len, noreply, extras: None }))
 }
 
 #[inline]
-fn parse_value_len(bytes: &[u8]) -> Option<usize> {
+pub(super) fn parse_value_len(bytes: &[u8]) -> Option<usize> {
     let len = parse_i64(bytes).filter(|&len| len <= VALUE_BYTES_MAX)?;
     usize::try_from(len).ok()
 }
@@ -183,7 +194,7 @@ fn parse_delete(mut words: Words<'_>) -> Option<Request<'_>> {
     if !token::is_key(key) {
         return Some(refused_unless(noreply, ErrorText::BadFormat));
     }
-    Some(Request::Delete(Delete { key, noreply }))
+    Some(Request::Delete(Delete { key, noreply, extras: None }))
 }
 
 fn parse_arithmetic(is_decr: bool, mut words: Words<'_>) -> Option<Request<'_>> {
@@ -195,7 +206,7 @@ fn parse_arithmetic(is_decr: bool, mut words: Words<'_>) -> Option<Request<'_>> 
     let Some(delta) = parse_u64(delta) else {
         return Some(refused_unless(noreply, ErrorText::InvalidDelta));
     };
-    Some(Request::Arithmetic(Arithmetic { key, delta, is_decr, noreply }))
+    Some(Request::Arithmetic(Arithmetic { key, delta, is_decr, noreply, extras: None }))
 }
 
 fn parse_touch(mut words: Words<'_>) -> Option<Request<'_>> {
@@ -208,7 +219,7 @@ fn parse_touch(mut words: Words<'_>) -> Option<Request<'_>> {
         return Some(refused_unless(noreply, ErrorText::InvalidExptime));
     };
     let options = FetchOptions { value: false, cas: false, touch: Some(exptime), noreply };
-    Some(Request::Fetch(Fetch { key, options }))
+    Some(Request::Fetch(Fetch { key, options, extras: None }))
 }
 
 /// Everywhere but in a store, an exptime must fit 32 bits.
@@ -314,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_get_of_one_key_needs_no_second_look() {
-        let fetch = |key, options| Request::OneKey(Fetch { key, options });
+        let fetch = |key, options| Request::OneKey(Fetch { key, options, extras: None });
         assert_eq!(request(b"get k\r\n"), fetch(b"k", FetchOptions::GET));
         assert_eq!(request(b"gets  k\n"), fetch(b"k", FetchOptions::GETS));
     }
@@ -333,7 +344,15 @@ mod tests {
 
     #[test]
     fn a_store_line_carries_everything_but_the_value() {
-        let store = Store { key: b"k", mode: Mode::Set, client_flags: 3, exptime: -1, value_len: 5, noreply: false };
+        let store = Store {
+            key: b"k",
+            mode: Mode::Set,
+            client_flags: 3,
+            exptime: -1,
+            value_len: 5,
+            noreply: false,
+            extras: None,
+        };
         assert_eq!(request(b"set k 3 -1 5\r\n"), Request::Store(store));
         assert_eq!(request(b"set k 3 -1 5 noreply\r\n"), Request::Store(Store { noreply: true, ..store }));
         assert_eq!(request(b"set k 3 -1 5 foo bar\r\n"), Request::Store(store));
@@ -383,16 +402,19 @@ mod tests {
 
     #[test]
     fn noreply_is_the_last_word_even_when_it_is_the_key() {
-        assert_eq!(request(b"delete noreply\r\n"), Request::Delete(Delete { key: b"noreply", noreply: true }));
+        assert_eq!(
+            request(b"delete noreply\r\n"),
+            Request::Delete(Delete { key: b"noreply", noreply: true, extras: None })
+        );
         assert_eq!(refusal(b"incr n noreply\r\n"), (ErrorText::InvalidDelta, 0, true));
     }
 
     #[test]
     fn words_nobody_needs_are_ignored() {
-        let delete = Delete { key: b"k", noreply: false };
+        let delete = Delete { key: b"k", noreply: false, extras: None };
         assert_eq!(request(b"delete k 0\r\n"), Request::Delete(delete));
         assert_eq!(request(b"delete k 0 noreply\r\n"), Request::Delete(Delete { noreply: true, ..delete }));
-        let incr = Arithmetic { key: b"k", delta: 1, is_decr: false, noreply: false };
+        let incr = Arithmetic { key: b"k", delta: 1, is_decr: false, noreply: false, extras: None };
         assert_eq!(request(b"incr k 1 2 3\r\n"), Request::Arithmetic(incr));
         assert_eq!(request(b"version x\r\n"), Request::Admin(Admin::Version));
         assert_eq!(request(b"quit x\r\n"), Request::Quit);
@@ -401,7 +423,7 @@ mod tests {
     #[test]
     fn a_touch_is_a_fetch_without_value() {
         let options = FetchOptions { value: false, cas: false, touch: Some(10), noreply: true };
-        assert_eq!(request(b"touch k 10 noreply\r\n"), Request::Fetch(Fetch { key: b"k", options }));
+        assert_eq!(request(b"touch k 10 noreply\r\n"), Request::Fetch(Fetch { key: b"k", options, extras: None }));
         assert_eq!(refusal(b"touch k 2147483648\r\n"), (ErrorText::InvalidExptime, 0, false));
         assert_eq!(refusal(b"touch k x noreply\r\n"), (ErrorText::InvalidExptime, 0, true));
     }
@@ -422,9 +444,7 @@ mod tests {
         ] {
             assert_eq!(refusal(line), (ErrorText::BadFormat, 0, false), "{:?}", String::from_utf8_lossy(line));
         }
-        for line in
-            [&b"ab\r\n"[..], b" get k\r\n", b"GET k\r\n", b"mn\r\n", b"cache_memlimit\r\n", b"cache_memlimit x\r\n"]
-        {
+        for line in [&b"ab\r\n"[..], b" get k\r\n", b"GET k\r\n", b"cache_memlimit\r\n", b"cache_memlimit x\r\n"] {
             assert_eq!(refusal(line), (ErrorText::UnknownCommand, 0, false), "{:?}", String::from_utf8_lossy(line));
         }
         assert_eq!(refusal(b"foo noreply\r\n"), (ErrorText::UnknownCommand, 0, true));

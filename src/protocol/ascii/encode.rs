@@ -39,7 +39,7 @@ pub fn push_value(out: &mut Vec<u8>, key: &[u8], client_flags: u32, value: &[u8]
 }
 
 #[inline]
-fn push_len(out: &mut Vec<u8>, len: usize) {
+pub(super) fn push_len(out: &mut Vec<u8>, len: usize) {
     push_u64(out, u64::try_from(len).unwrap_or(u64::MAX));
 }
 
@@ -56,6 +56,7 @@ pub fn push_reply(out: &mut Vec<u8>, reply: Reply) {
         Reply::Ok => b"OK\r\n",
         Reply::Reset => b"RESET\r\n",
         Reply::End => b"END\r\n",
+        Reply::MetaNoop => b"MN\r\n",
         Reply::Number(number) => {
             push_u64(out, number);
             b"\r\n"

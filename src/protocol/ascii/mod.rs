@@ -1,7 +1,9 @@
 //! The text protocol: lines of words, and data blocks whose length the line tells.
 
+mod base64;
 pub mod classic;
 mod encode;
+pub mod meta;
 pub mod token;
 
 pub use encode::{VALUE_HEAD_BYTES_MAX, VALUE_TAIL, push_reply, push_stat, push_value, push_value_head};

@@ -59,13 +59,13 @@ fn set(store: &Store, local: &mut Local, key: &str, value: &[u8]) -> StoreOutcom
 }
 
 fn store_as(store: &Store, local: &mut Local, key: &str, mode: Mode, expiry: Expiry, value: &[u8]) -> StoreOutcome {
-    let request = StoreRequest { key: store.key(key.as_bytes()), mode, client_flags: 0, expiry };
+    let request = StoreRequest { key: store.key(key.as_bytes()), mode, client_flags: 0, expiry, extras: None };
     store.store(local, &request, value, NOW)
 }
 
 /// A small value and its version.
 fn get(store: &Store, local: &mut Local, key: &str) -> Option<(Vec<u8>, u64)> {
-    let fetch = Fetch { touch: None, value: true };
+    let fetch = Fetch { touch: None, value: true, extras: None };
     let found = store.fetch(local, store.key(key.as_bytes()), fetch, NOW, |item| match item.value {
         Value::Whole(bytes) => (bytes.to_vec(), item.cas),
         _ => panic!("the value is small"),
@@ -74,7 +74,7 @@ fn get(store: &Store, local: &mut Local, key: &str) -> Option<(Vec<u8>, u64)> {
 }
 
 fn delete(store: &Store, local: &mut Local, key: &str) {
-    store.delete(local, store.key(key.as_bytes()), NOW);
+    store.delete(local, store.key(key.as_bytes()), None, NOW);
 }
 
 /// All give back what they hold, and everything must add up.
