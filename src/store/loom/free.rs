@@ -1,6 +1,6 @@
 //! Free chunks: from one item to the next only through the class's lock, under which headers and keys may be read.
 
-use super::{Mode, NOW, SMALL, StoreOutcome, audit, delete, explore, open, set, spawn, store_as};
+use super::{Mode, NOW, SMALL, StoreOutcome, audit, delete, explore, open, open_as, set, spawn, store_as};
 use crate::store::item::Ref;
 use crate::store::reserve::Effort;
 use crate::store::slab::page::PageId;
@@ -68,6 +68,19 @@ fn an_item_without_a_place_in_the_index_was_never_public() {
         read_keys(&store);
         let writer = adding.join().expect("the writer");
         audit(&store, &mut [writer]);
+    });
+}
+
+/// Guards: a store that may not evict says that it is full, also when it is the index that is.
+#[test]
+fn without_evictions_a_full_index_refuses() {
+    explore(1, || {
+        let store = open_as(false);
+        let mut local = store.local();
+        let key = fill_stripe(&store, &mut local);
+        assert_eq!(set(&store, &mut local, &key, b"value"), StoreOutcome::NoMemory);
+        assert_eq!(store.totals().evictions, 0);
+        audit(&store, &mut [local]);
     });
 }
 

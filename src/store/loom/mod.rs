@@ -39,12 +39,13 @@ fn spawn<R: 'static>(work: impl FnOnce() -> R + 'static) -> ::loom::thread::Join
 
 /// A store of a few pages.
 fn open() -> Arc<Store> {
-    open_with(127 << 10)
+    open_as(true)
 }
 
-fn open_with(limit_bytes: u64) -> Arc<Store> {
+fn open_as(evict: bool) -> Arc<Store> {
     let options = Options {
-        limit_bytes,
+        limit_bytes: 127 << 10,
+        evict,
         item_bytes_max: 64 << 10,
         growth_factor: Some(100.0),
         chunk_bytes_min: Some(4000),
