@@ -23,9 +23,9 @@ loom::lazy_static! {
 /// a model does not write one and read the other.
 #[derive(Debug)]
 pub struct Beside {
-    bytes: [AtomicU8; 2],
-    halves: [AtomicU16; 10],
-    words: [AtomicU32; 8],
+    bytes: [AtomicU8; 20],
+    halves: [AtomicU16; 20],
+    words: [AtomicU32; 10],
     /// One mark for each kind of bytes behind the atomics.
     marks: [UnsafeCell<()>; 2],
 }
