@@ -14,6 +14,9 @@ const PHASE_TURNS: u32 = 1500;
 const SIZES: [usize; 6] = [40, 2000, 150, 9000, 18, 600];
 const KEYS: u64 = 4000;
 
+/// The memory there is in every other phase: what lies above it has to go, page by page.
+const LIMITS: [u64; 2] = [3 << 20, 9 << 18];
+
 /// Writes values of one size, then of another; reads everything, some keys more often.
 struct Drift {
     turn: u32,
@@ -31,6 +34,10 @@ impl Drift {
 impl Job for Drift {
     fn turn(&mut self, worker: &mut Worker<'_>) {
         let phase = usize::try_from(self.turn / PHASE_TURNS).expect("small") + worker.number / 2;
+        if worker.number == 0 && self.turn.is_multiple_of(PHASE_TURNS) {
+            let limit = LIMITS[phase % LIMITS.len()];
+            assert!(worker.store.set_limit_bytes(limit), "up to twice the limit at start");
+        }
         self.turn += 1;
         if worker.random.one_in(2) {
             let key = Self::key(worker, worker.number);
