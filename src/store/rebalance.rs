@@ -173,7 +173,9 @@ impl Store {
             let class = ClassId(u8::try_from(wanted).expect("a class was noted"));
             return self.begin_drain(mover, Some(class), local);
         }
-        if self.options.evict && self.pool.missing() > 0 && self.totals().evictions > 0 {
+        // Before the first eviction memory is not short, unless its limit was lowered.
+        let is_short = self.pool.missing() > 0 && (self.totals().evictions > 0 || self.pool.is_shrinking());
+        if self.options.evict && is_short {
             return self.begin_drain(mover, None, local);
         }
         self.balance(mover, local)

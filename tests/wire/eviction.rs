@@ -1,7 +1,7 @@
 //! Full memory: no set is refused, the useful stays, or with -M the old stays.
 
 use crate::client::{Client, pattern, set_bytes};
-use crate::server::Server;
+use crate::server::{Server, wait_for};
 
 const VALUE_BYTES: usize = 4000;
 
@@ -58,6 +58,19 @@ fn values_of_changing_sizes_refuse_no_set() {
         client.expect_value(&format!("k-{bytes}-{}", count - 1), vec![b'v'; bytes]);
     }
     assert!(client.stat("store_no_memory") == 0, "a set was refused");
+}
+
+#[test]
+fn a_lowered_limit_is_reached_though_nothing_was_evicted_before() {
+    let server = Server::start(&["-m", "64"]);
+    let mut client = server.client();
+    fill(&mut client, 0..5000);
+    assert!(client.stat("evictions") == 0, "20 MB fit 64");
+    client.ask("cache_memlimit 8\r\n", "OK\r\n");
+    wait_for("the limit is reached", || (client.stat("committed_bytes") <= 8 << 20).then_some(()));
+    let found = (0..5000).filter(|&number| is_there(&mut client, number)).count();
+    assert!((500..=2097).contains(&found), "{found} values are left");
+    fill(&mut client, 5000..5100);
 }
 
 #[test]
