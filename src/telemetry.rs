@@ -161,8 +161,6 @@ counters! {
         page_move_rescues,
         /// Items evicted to free a page.
         page_move_evictions,
-        /// Buckets split by index growth.
-        index_splits,
         /// Items evicted because their bucket could not grow.
         index_evictions,
     }

@@ -270,7 +270,6 @@ fn general_ours(sums: &Sums, report: &mut Report<'_>) {
         ("outofmemory", store.outofmemory),
         ("ghost_hits", store.ghost_hits),
         ("page_move_evictions", store.page_move_evictions),
-        ("index_splits", store.index_splits),
         ("index_evictions", store.index_evictions),
     ]);
 }

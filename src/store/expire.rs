@@ -97,12 +97,14 @@ impl Store {
             entry.begin_sweep();
             sweep.earliest = NEVER;
         }
-        let mut dead = Vec::new();
-        let done = self.look_at_chunks(sweep, class, now, &mut dead);
-        local.counters.sweep_items_checked.add(u64::from(CHUNKS_A_STEP));
+        let (mut dead, mut checked) = (Vec::new(), 0);
+        let done = self.look_at_chunks(sweep, class, now, &mut dead, &mut checked);
+        local.counters.sweep_items_checked.add(checked);
+        local.class(class).crawler_items_checked.add(checked);
         for victim in dead {
             if self.evict(local, victim, now) {
                 local.counters.sweep_reclaimed.bump();
+                local.class(class).crawler_reclaimed.bump();
             }
         }
         if done {
@@ -111,8 +113,15 @@ impl Store {
         }
     }
 
-    /// Picks dead items under the class's lock; true at the page's end.
-    fn look_at_chunks(&self, sweep: &mut Sweep, class: ClassId, now: Seconds, dead: &mut Vec<Victim>) -> bool {
+    /// Picks dead items under the class's lock and counts all; true at the page's end.
+    fn look_at_chunks(
+        &self,
+        sweep: &mut Sweep,
+        class: ClassId,
+        now: Seconds,
+        dead: &mut Vec<Victim>,
+        checked: &mut u64,
+    ) -> bool {
         let guard = self.classes[class.index()].lock();
         let page = PageId(sweep.page);
         let entry = self.pages.entry(page);
@@ -127,6 +136,7 @@ impl Store {
             if !chunk.is_item() {
                 continue;
             }
+            *checked += 1;
             if self.looks_dead(&guard, chunk, now) {
                 let hash = self.index.hash(chunk.key(&*guard));
                 dead.push(Victim { reference, hash, cas: Some(chunk.cas()), reason: Reason::Dead });

@@ -218,7 +218,7 @@ impl Store {
         let found = stripe.find(&self.pages, key).ok_or(Miss::Absent)?;
         let chunk = self.pages.chunk(found.reference);
         let Some(miss) = self.why_dead(stripe, chunk, now) else { return Ok(found) };
-        self.count_reclaimed(local, chunk);
+        self.count_reclaimed(local, found.reference, chunk);
         stripe.remove(key.hash, found.slot);
         self.let_go(local, found.reference);
         Err(miss)

@@ -332,7 +332,7 @@ pub struct ClassReport {
     pub number: u64,
     /// Bytes of live items in memcached's count (gauge).
     pub mem_requested: u64,
-    /// Seconds since the item next to be evicted was last used (gauge).
+    /// Seconds since the item next to be evicted was last used, as far as known: that of the last one (gauge).
     pub age: u64,
     /// Seconds the last evicted item had gone unused (gauge).
     pub evicted_time: u64,

@@ -36,6 +36,7 @@ macro_rules! class_counters {
             fn add_to(&self, report: &mut ClassReport) {
                 $(report.$name = report.$name.wrapping_add(self.$name.get());)*
                 report.evicted_time = report.evicted_time.max(self.last_evicted_age.get());
+                report.age = report.evicted_time;
             }
         }
     };
@@ -70,6 +71,14 @@ class_counters! {
     evicted_unfetched,
     /// Stores no memory was found for.
     outofmemory,
+    /// Items whose expired memory was taken back.
+    reclaimed,
+    /// Of them, never fetched.
+    expired_unfetched,
+    /// Of them, found by the sweep.
+    crawler_reclaimed,
+    /// Items the sweep looked at.
+    crawler_items_checked,
 }
 
 impl Store {

@@ -248,7 +248,7 @@ impl Store {
         }
         stripe.remove(victim.hash, slot);
         match dead {
-            Some(_) => self.count_reclaimed(local, chunk),
+            Some(_) => self.count_reclaimed(local, victim.reference, chunk),
             None => self.count_evicted(local, victim.reference, chunk, now),
         }
         self.let_go(local, victim.reference);
@@ -268,10 +268,13 @@ impl Store {
         chunk.expiry().has_passed(now).then_some(Miss::Expired)
     }
 
-    pub(super) fn count_reclaimed(&self, local: &Local, chunk: Chunk<'_>) {
+    pub(super) fn count_reclaimed(&self, local: &Local, reference: Ref, chunk: Chunk<'_>) {
+        let class = local.class(self.class_of(reference));
         local.counters.reclaimed.bump();
+        class.reclaimed.bump();
         if chunk.state() & state::FETCHED == 0 {
             local.counters.expired_unfetched.bump();
+            class.expired_unfetched.bump();
         }
     }
 
@@ -285,6 +288,7 @@ impl Store {
             class.evicted_unfetched.bump();
         }
         if bits & state::HAS_EXPTIME != 0 && chunk.expiry() != crate::time::Expiry::Never {
+            local.counters.evicted_nonzero.bump();
             class.evicted_nonzero.bump();
         }
         class.last_evicted_age.set(u64::from(super::item::access_of(now).wrapping_sub(chunk.access())));
