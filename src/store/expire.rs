@@ -17,6 +17,8 @@ use crate::time::{Expiry, Seconds};
 const CHUNKS_A_STEP: u32 = 256;
 /// Pages passed over in one step, when none is due.
 const PAGES_A_STEP: u32 = 1024;
+/// Flushed items are misses at once; their memory is swept after so long, or taken earlier by whoever needs it.
+const FLUSH_GRACE_SECONDS: u32 = 2;
 /// Stripes whose flush is ended in one step.
 const STRIPES_A_STEP: usize = 256;
 
@@ -31,16 +33,19 @@ pub(super) struct Sweep {
     flush_marks: Option<Vec<(usize, u32)>>,
     /// The last second a pass was begun in.
     begun: Option<Seconds>,
+    /// The second in which something flushed was first seen.
+    flush_seen: Option<Seconds>,
 }
 
 impl Store {
     /// One step of the sweep; true while the pass goes on.
     pub(super) fn sweep_step(&self, sweep: &mut Sweep, local: &mut Local, now: Seconds) -> bool {
         if sweep.page == 0 && sweep.chunk == 0 {
-            if sweep.begun == Some(now) && !self.index.any_flushed() {
+            let flush_is_due = self.flush_is_due(sweep, now);
+            if sweep.begun == Some(now) && !flush_is_due {
                 return false;
             }
-            self.begin_pass(sweep, now);
+            self.begin_pass(sweep, now, flush_is_due);
         }
         for _ in 0..PAGES_A_STEP {
             if PageId(sweep.page).index() >= self.pool.pages_used() {
@@ -55,9 +60,20 @@ impl Store {
         true
     }
 
-    fn begin_pass(&self, sweep: &mut Sweep, now: Seconds) {
+    /// Whether flushed items are to be swept: a little later, so that who asks for one right after a `flush_all`
+    /// hears that it was flushed.
+    fn flush_is_due(&self, sweep: &mut Sweep, now: Seconds) -> bool {
+        if !self.index.any_flushed() {
+            sweep.flush_seen = None;
+            return false;
+        }
+        let seen = *sweep.flush_seen.get_or_insert(now);
+        now.0.saturating_sub(seen.0) >= FLUSH_GRACE_SECONDS
+    }
+
+    fn begin_pass(&self, sweep: &mut Sweep, now: Seconds, flush_is_due: bool) {
         sweep.begun = Some(now);
-        sweep.flush_marks = self.index.any_flushed().then(|| {
+        sweep.flush_marks = flush_is_due.then(|| {
             (0..self.index.stripe_count()).filter_map(|stripe| Some((stripe, self.index.flush_mark(stripe)?))).collect()
         });
     }
@@ -73,10 +89,10 @@ impl Store {
                 return true;
             }
         }
+        // What was flushed while the pass was under way takes another.
         sweep.flush_marks = None;
         (sweep.page, sweep.chunk) = (0, 0);
-        // What was flushed while the pass was under way takes another.
-        self.index.any_flushed()
+        false
     }
 
     fn is_due(&self, sweep: &Sweep, now: Seconds) -> bool {

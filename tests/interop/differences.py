@@ -99,6 +99,12 @@ TABLE = [
         "2 Text protocol: key, any byte but space and LF",
     ),
     Difference(
+        "chunked-number",
+        "a value in chunks, above 16 KiB, is no number to incr and decr, whatever it begins with",
+        "keeps values in one piece up to 512 KB",
+        "3 Classic commands: incr, decr, chunked items",
+    ),
+    Difference(
         "huge-number",
         "incr and decr take stored numbers up to 2^64 - 1",
         "1.6.18 looks for a minus sign behind numbers from 2^63 and may refuse them, by what memory holds there",
