@@ -127,12 +127,12 @@ impl Store {
 }
 
 /// The number a value begins with, as memcached reads it: white space and a plus sign may come before it, and
-/// after it the end or white space and anything.
+/// after it the end, or white space or a NUL and anything.
 fn number_in(value: &[u8]) -> Option<u64> {
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
     let start = value.iter().position(|byte| !is_space(byte))?;
     let unsigned = value[start..].strip_prefix(b"+").unwrap_or_else(|| &value[start..]);
-    let digits = unsigned.iter().position(is_space).map_or(unsigned, |end| &unsigned[..end]);
+    let digits = unsigned.iter().position(|byte| is_space(byte) || *byte == 0).map_or(unsigned, |end| &unsigned[..end]);
     parse_u64(digits)
 }
 
@@ -142,12 +142,20 @@ mod tests {
 
     #[test]
     fn a_number_ends_where_white_space_begins() {
-        for (value, number) in
-            [(&b"5"[..], 5), (b" 5", 5), (b"5  ", 5), (b"+5", 5), (b"5 6", 5), (b"9 x", 9), (b"1\t", 1), (b"007", 7)]
-        {
+        for (value, number) in [
+            (&b"5"[..], 5),
+            (b" 5", 5),
+            (b"5  ", 5),
+            (b"+5", 5),
+            (b"5 6", 5),
+            (b"9 x", 9),
+            (b"1\t", 1),
+            (b"007", 7),
+            (b"9\0x", 9),
+        ] {
             assert_eq!(number_in(value), Some(number), "{value:?}");
         }
-        for value in [&b""[..], b" ", b"-1", b"x", b"5x", b"++5", b"+ 5", b"18446744073709551616"] {
+        for value in [&b""[..], b" ", b"-1", b"x", b"5x", b"++5", b"+ 5", b"\x005", b"18446744073709551616"] {
             assert_eq!(number_in(value), None, "{value:?}");
         }
     }

@@ -534,6 +534,7 @@ impl<'m> Session<'m> {
 /// memcached's notion of a number: the first word, perhaps with a plus sign, if it is one.
 fn number_in(value: &[u8]) -> Option<u64> {
     let word = value.split(|byte| matches!(byte, b' ' | 9..=13)).find(|word| !word.is_empty())?;
+    let word = word.split(|&byte| byte == 0).next()?;
     let digits = std::str::from_utf8(word).ok()?;
     let digits = digits.strip_prefix('+').unwrap_or(digits);
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
