@@ -2,7 +2,7 @@
 
 use super::Commands;
 use crate::protocol::{ErrorText, Mode, Reply, Store, StoreExtras};
-use crate::store::{self, Incoming, Key, RefusedReserve, Room, StoreOutcome, StoreRequest};
+use crate::store::{self, Incoming, Key, Room, StoreOutcome, StoreRequest};
 
 /// A large value on its way into its item. Ends in [`Commands::finish`] or [`Commands::abandon`].
 #[derive(Debug)]
@@ -56,19 +56,15 @@ impl Commands {
     /// Makes room for a value that is longer than `WHOLE_VALUE_BYTES_MAX` and about to arrive.
     ///
     /// # Errors
-    /// The reply, when it is too large or there is no memory for it: its bytes are to be swallowed.
+    /// The reply, when it is too large: its bytes are to be swallowed.
     pub fn begin(&mut self, request: &Store<'_>) -> Result<Arriving, Reply> {
         let extras = request.extras.map(|extras| self.store_extras(extras));
         let asked = self.asked(request, extras.as_ref());
         let (value_len, mode) = (request.value_len, request.mode);
-        let refused = match self.store.reserve(&mut self.local, &asked, value_len, self.now.seconds) {
-            Ok(incoming) => {
-                return Ok(Arriving { incoming, mode, value_len, refusal_deletes: refusal_deletes(request) });
-            }
-            Err(RefusedReserve::TooLarge) => StoreOutcome::TooLarge,
-            Err(RefusedReserve::NoMemory) => StoreOutcome::NoMemory,
-        };
-        Err(self.refuse(request, asked.key, refused))
+        match self.store.reserve(&asked, value_len) {
+            Some(incoming) => Ok(Arriving { incoming, mode, value_len, refusal_deletes: refusal_deletes(request) }),
+            None => Err(self.refuse(request, asked.key, StoreOutcome::TooLarge)),
+        }
     }
 
     /// Room for the next bytes of an arriving value, never empty while some are missing; `None`: none yet, ask

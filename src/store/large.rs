@@ -11,7 +11,7 @@
 
 use super::Store;
 use super::item::{Chunk, Marks, NewItem, PART_HEADER_BYTES, Ref, mark};
-use super::outcome::{Key, Miss, Mode, RefusedReserve, StoreExtras, StoreOutcome, StoreRequest};
+use super::outcome::{Key, Miss, Mode, StoreExtras, StoreOutcome, StoreRequest};
 use super::reserve::{Effort, Local};
 use super::slab::classes::EXTENT_BYTES;
 use super::table::{Found, LockedStripe};
@@ -69,6 +69,7 @@ pub struct Incoming {
     head: Ref,
     cursor: Option<Cursor>,
     waits: u32,
+    share: Share,
 }
 
 impl Incoming {
@@ -83,6 +84,17 @@ impl Incoming {
     pub fn key(&self) -> Key<'_> {
         Key { bytes: &self.key, hash: self.hash }
     }
+}
+
+/// What an arriving value has of the memory that all such values may hold together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Share {
+    /// It counts, and has to be admitted yet.
+    Wanted,
+    /// It is counted.
+    Held,
+    /// It does not count.
+    None,
 }
 
 /// Where the next bytes of an arriving value go.
@@ -191,28 +203,18 @@ impl Store {
 
     // --- arriving -------------------------------------------------------------------------------------------
 
-    /// Promises room for a value longer than `WHOLE_VALUE_BYTES_MAX` that is about to arrive.
-    ///
-    /// # Errors
-    /// When it is too large, or arriving values hold their share already: a quarter of `-m`, or one `-I`.
-    pub fn reserve(
-        &self,
-        _local: &mut Local,
-        request: &StoreRequest<'_>,
-        value_len: usize,
-        _now: Seconds,
-    ) -> Result<Incoming, RefusedReserve> {
+    /// Begins a value longer than `WHOLE_VALUE_BYTES_MAX` that is about to arrive; `None` when it is too large.
+    /// While other arriving values hold all they may together, [`Store::room`] lets it wait.
+    pub fn reserve(&self, request: &StoreRequest<'_>, value_len: usize) -> Option<Incoming> {
+        self.begin(request, value_len, Share::Wanted)
+    }
+
+    fn begin(&self, request: &StoreRequest<'_>, value_len: usize, share: Share) -> Option<Incoming> {
         if self.is_too_large(request.key.bytes.len(), request.client_flags, value_len) {
-            return Err(RefusedReserve::TooLarge);
+            return None;
         }
-        let most = (self.options.limit_bytes / 4).max(length(self.options.item_bytes_max));
-        // Relaxed: a sum for a limit; nothing is ordered by it.
-        let before = self.incoming_bytes.fetch_add(length(value_len), Ordering::Relaxed);
-        if before + length(value_len) > most {
-            self.incoming_bytes.fetch_sub(length(value_len), Ordering::Relaxed);
-            return Err(RefusedReserve::NoMemory);
-        }
-        Ok(Incoming {
+        Some(Incoming {
+            share,
             key: request.key.bytes.into(),
             hash: request.key.hash,
             client_flags: request.client_flags,
@@ -226,11 +228,34 @@ impl Store {
         })
     }
 
+    /// Takes the value's share of what arriving values may hold together: a quarter of `-m`, or one `-I`.
+    fn takes_share(&self, incoming: &mut Incoming) -> bool {
+        if incoming.share != Share::Wanted {
+            return true;
+        }
+        let most = (self.options.limit_bytes / 4).max(length(self.options.item_bytes_max));
+        // Relaxed: a sum for a limit; nothing is ordered by it.
+        let before = self.incoming_bytes.fetch_add(length(incoming.total), Ordering::Relaxed);
+        if before + length(incoming.total) > most {
+            self.incoming_bytes.fetch_sub(length(incoming.total), Ordering::Relaxed);
+            return false;
+        }
+        incoming.share = Share::Held;
+        true
+    }
+
+    /// Gives the share of a value that arrives no longer back.
+    fn give_share_back(&self, incoming: &Incoming) {
+        if incoming.share == Share::Held {
+            self.incoming_bytes.fetch_sub(length(incoming.total), Ordering::Relaxed);
+        }
+    }
+
     /// Where the next bytes of an arriving value go.
     pub fn room<'i>(&self, local: &mut Local, incoming: &'i mut Incoming, now: Seconds) -> Room<'i> {
         let at = match incoming.cursor {
             Some(at) if incoming.filled < at.start + at.len => at,
-            before => match self.extend(local, incoming, before, now) {
+            before => match self.next_chunk(local, incoming, before, now) {
                 Some(at) => at,
                 None if self.options.evict && incoming.waits < WAITS_MAX => {
                     incoming.waits += 1;
@@ -247,6 +272,16 @@ impl Store {
     pub fn filled(&self, incoming: &mut Incoming, n: usize) {
         incoming.filled += n;
         debug_assert!(incoming.filled <= incoming.total, "no more than was missing");
+    }
+
+    fn next_chunk(
+        &self,
+        local: &mut Local,
+        incoming: &mut Incoming,
+        last: Option<Cursor>,
+        now: Seconds,
+    ) -> Option<Cursor> {
+        if self.takes_share(incoming) { self.extend(local, incoming, last, now) } else { None }
     }
 
     /// Takes the next chunk of an arriving value.
@@ -309,7 +344,7 @@ impl Store {
                     self.count_store(local, incoming.head);
                     drop(stripe);
                     self.after_write(wants_row);
-                    self.incoming_bytes.fetch_sub(length(incoming.total), Ordering::Relaxed);
+                    self.give_share_back(&incoming);
                     return StoreOutcome::Stored { cas, value_len: incoming.total };
                 }
                 Err(super::table::NoCell) => {
@@ -350,7 +385,7 @@ impl Store {
 
     /// Gives up on an arriving value.
     pub fn abandon(&self, local: &mut Local, incoming: Incoming) {
-        self.incoming_bytes.fetch_sub(length(incoming.total), Ordering::Relaxed);
+        self.give_share_back(&incoming);
         if incoming.head.is_some() {
             self.free_chain(local, incoming.head);
         }
@@ -379,11 +414,8 @@ impl Store {
         now: Seconds,
     ) -> Result<Incoming, StoreOutcome> {
         let total = sources.iter().map(|source| source.len()).sum();
-        let mut incoming = match self.reserve(local, request, total, now) {
-            Ok(incoming) => incoming,
-            Err(RefusedReserve::TooLarge) => return Err(StoreOutcome::TooLarge),
-            Err(RefusedReserve::NoMemory) => return Err(self.no_memory(local, self.pages.classes.extent())),
-        };
+        // All of it is here: it will not be incomplete beyond this turn.
+        let Some(mut incoming) = self.begin(request, total, Share::None) else { return Err(StoreOutcome::TooLarge) };
         for source in sources {
             if !self.append_source(local, &mut incoming, *source, now) {
                 self.abandon(local, incoming);
@@ -549,7 +581,7 @@ impl Store {
         linked.expect("replacing needs no cell");
         let cas = self.wire_cas(&stripe, head);
         self.count_store(local, incoming.head);
-        self.incoming_bytes.fetch_sub(length(incoming.total), Ordering::Relaxed);
+        self.give_share_back(&incoming);
         Some(StoreOutcome::Stored { cas, value_len: incoming.total })
     }
 }

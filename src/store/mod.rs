@@ -32,7 +32,7 @@ pub use options::Options;
 pub use outcome::{
     Arithmetic, ArithmeticExtras, ArithmeticOutcome, ArithmeticRequest, ClassReport, Create, DeleteExtras,
     DeleteOutcome, Details, Emptied, Fetch, FetchExtras, FetchOutcome, ItemView, Key, MemoryReport, Miss, Mode,
-    OpenError, Progress, RefusedReserve, StoreExtras, StoreOutcome, StoreRequest, Value,
+    OpenError, Progress, StoreExtras, StoreOutcome, StoreRequest, Value,
 };
 pub use reserve::Local;
 

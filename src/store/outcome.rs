@@ -196,15 +196,6 @@ pub enum StoreOutcome {
     NoMemory,
 }
 
-/// Why no room was reserved for a large value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefusedReserve {
-    /// Over the item size limit.
-    TooLarge,
-    /// No memory, or incomplete values hold their share already.
-    NoMemory,
-}
-
 /// What few deletes ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeleteExtras {

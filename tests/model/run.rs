@@ -5,8 +5,8 @@
 
 use flagstone::store::{
     Arithmetic, ArithmeticExtras, ArithmeticOutcome, ArithmeticRequest, Create, DeleteExtras, DeleteOutcome, Details,
-    Emptied, Fetch, FetchExtras, FetchOutcome, Local, Mode, Options, Progress, RefusedReserve, Room, Store,
-    StoreExtras, StoreOutcome, StoreRequest, Value,
+    Emptied, Fetch, FetchExtras, FetchOutcome, Local, Mode, Options, Progress, Room, Store, StoreExtras, StoreOutcome,
+    StoreRequest, Value,
 };
 use flagstone::time::{Expiry, Now, Seconds};
 
@@ -210,11 +210,7 @@ impl<'m> Session<'m> {
         if new.value.len() <= 16 * 1024 {
             return self.store.store(&mut self.local, &request, &new.value, seconds);
         }
-        let mut incoming = match self.store.reserve(&mut self.local, &request, new.value.len(), seconds) {
-            Ok(incoming) => incoming,
-            Err(RefusedReserve::NoMemory) => return StoreOutcome::NoMemory,
-            Err(RefusedReserve::TooLarge) => panic!("values stay under -I"),
-        };
+        let mut incoming = self.store.reserve(&request, new.value.len()).expect("values stay under -I");
         let mut rest = &new.value[..];
         while incoming.missing() > 0 {
             match self.store.room(&mut self.local, &mut incoming, seconds) {

@@ -1,6 +1,6 @@
 //! Large values: pins held over turns while others overwrite and delete, and arrivals given up half way.
 
-use flagstone::store::{Incoming, Mode, Pinned, RefusedReserve, StoreRequest};
+use flagstone::store::{Incoming, Mode, Pinned, StoreRequest};
 use flagstone::time::Expiry;
 
 use crate::crew::{Job, Worker, run};
@@ -53,15 +53,10 @@ impl Large {
             expiry: Expiry::Never,
             extras: None,
         };
-        match worker.store.reserve(&mut worker.local, &request, len, worker.now) {
-            Ok(incoming) => {
-                self.next += 1;
-                let version = self.next << 8 | u64::try_from(worker.number).expect("a few");
-                self.arriving.push((incoming, value(&key, version, len)));
-            }
-            Err(RefusedReserve::NoMemory) => {}
-            Err(RefusedReserve::TooLarge) => panic!("values stay under -I"),
-        }
+        let incoming = worker.store.reserve(&request, len).expect("values stay under -I");
+        self.next += 1;
+        let version = self.next << 8 | u64::try_from(worker.number).expect("a few");
+        self.arriving.push((incoming, value(&key, version, len)));
     }
 
     fn fill_on(&mut self, worker: &mut Worker<'_>) {

@@ -165,6 +165,21 @@ fn large_hits_come_in_order_on_one_line() {
     client.ask(format!("get {}\r\n", words.join(" ")), reply);
 }
 
+#[test]
+fn values_that_arrive_together_wait_for_each_other() {
+    // Seven of them are more than the quarter of memory that incomplete values may hold.
+    let server = Server::start(&["-m", "16", "-t", "2"]);
+    let value = pattern(7, 700_000);
+    let mut clients: Vec<Client> = (0..7).map(|_| server.client()).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.send(format!("set k{number} 0 0 700000\r\n"));
+        client.send(&value[..1000]);
+    }
+    for client in &mut clients {
+        client.ask_much(&[&value[1000..], b"\r\n"].concat(), "STORED\r\n");
+    }
+}
+
 /// Sets and gets values of all sizes; what is found must be what this client stored last.
 fn write_and_read(mut client: Client, own: u64) {
     for round in 0..60 {
