@@ -67,8 +67,7 @@ impl Commands {
         }
     }
 
-    /// Room for the next bytes of an arriving value, never empty while some are missing; `None`: none yet, ask
-    /// again in a later turn.
+    /// Where the next bytes of an arriving value go.
     pub fn room<'i>(&'i mut self, arriving: &'i mut Arriving) -> Room<'i> {
         self.store.room(&mut self.local, &mut arriving.incoming, self.now.seconds)
     }
