@@ -1,14 +1,14 @@
 //! Pages move between classes: to one that found nothing to evict, to the pool when it runs low, and from the
 //! class whose hand turns slowest to the one whose hand turns fastest.
 //!
-//! One page drains at a time, a few items a step. Its used items are copied to chunks of their class, the rest
-//! evicted; free chunks come home through their class's lock, and when all have, the page is nobody's.
+//! One page drains at a time, a few items a step. Its live items are copied to chunks of their class, where the
+//! hand may evict for them; free chunks come home through their class's lock, and when all have, the page is nobody's.
 //! All background work of the store is one step function, called by one thread that sleeps while nothing is due.
 
 use super::Store;
 use super::evict::{Reason, Victim};
 use super::expire::Sweep;
-use super::item::{PART, Ref, state};
+use super::item::{PART, Ref};
 use super::outcome::Progress;
 use super::reserve::{Effort, Local};
 use super::slab::classes::ClassId;
@@ -295,9 +295,9 @@ impl Store {
         true
     }
 
-    /// Empties one chunk of a draining page: a used item moves, another is evicted.
+    /// Empties one chunk of a draining page: a live item moves, a dead one goes, and so does one that finds no chunk.
     fn empty_chunk(&self, local: &mut Local, drain: Drain, reference: Ref, now: Seconds) {
-        let (hash, head, is_used) = {
+        let (hash, head, is_alive) = {
             let guard = self.classes[drain.class.index()].lock();
             let chunk = self.pages.chunk(reference);
             match chunk.key_len() {
@@ -307,13 +307,15 @@ impl Store {
                     (hash, head, true)
                 }
                 _ => {
-                    let is_used = chunk.state() & state::FREQUENCY != 0 && !self.looks_dead(&guard, chunk, now);
-                    (self.index.hash(chunk.key(&*guard)), reference, is_used)
+                    // A live item moves even if nobody has asked for it yet: its class's hand knows one that
+                    // is worth less, or dead.
+                    let is_alive = !self.looks_dead(&guard, chunk, now);
+                    (self.index.hash(chunk.key(&*guard)), reference, is_alive)
                 }
             }
         };
         let is_part = head != reference;
-        let is_moved = is_used
+        let is_moved = is_alive
             && if is_part {
                 self.move_part(local, hash, head, reference, now)
             } else {
