@@ -4,12 +4,12 @@
 
 use memchr::memchr;
 
+use super::admin;
 use super::token::{self, Line, NextKey, Words};
 use crate::bytes::{parse_i64, parse_u64};
 use crate::limits::LINE_BYTES_MAX;
 use crate::protocol::{
-    Admin, Arithmetic, Delete, ErrorText, Fetch, FetchOptions, MetaCommand, MetaLine, Mode, Refused, Request, Shutdown,
-    Store,
+    Admin, Arithmetic, Delete, ErrorText, Fetch, FetchOptions, MetaCommand, MetaLine, Mode, Refused, Request, Store,
 };
 
 /// Lines below this length, their end included, are no commands (memcached's rule).
@@ -104,7 +104,7 @@ fn parse_line(input: &[u8]) -> Parsed<'_> {
         b"append" => parse_store(Mode::Append, words),
         b"prepend" => parse_store(Mode::Prepend, words),
         b"get" | b"gets" => Some(refused(ErrorText::BadFormat)),
-        name => Some(parse_admin(name, words).unwrap_or_else(|| parse_unknown(text))),
+        name => Some(admin::parse(name, words).unwrap_or_else(|| parse_unknown(text))),
     };
     Parsed::request(request.unwrap_or_else(|| refused(ErrorText::BadFormat)), used)
 }
@@ -117,13 +117,13 @@ fn refused<'a>(error: ErrorText) -> Request<'a> {
     Request::Refused(Refused { error, swallow_bytes: 0, noreply: false })
 }
 
-fn refused_unless<'a>(noreply: bool, error: ErrorText) -> Request<'a> {
+pub(super) fn refused_unless<'a>(noreply: bool, error: ErrorText) -> Request<'a> {
     Request::Refused(Refused { error, swallow_bytes: 0, noreply })
 }
 
 /// The last word counts, whatever its place: `delete noreply` deletes the key `noreply` in silence (memcached's rule).
 #[inline]
-fn is_noreply(words: Words<'_>) -> bool {
+pub(super) fn is_noreply(words: Words<'_>) -> bool {
     words.last() == Some(b"noreply")
 }
 
@@ -223,7 +223,7 @@ fn parse_touch(mut words: Words<'_>) -> Option<Request<'_>> {
 }
 
 /// Everywhere but in a store, an exptime must fit 32 bits.
-fn parse_exptime(word: &[u8]) -> Option<i32> {
+pub(super) fn parse_exptime(word: &[u8]) -> Option<i32> {
     i32::try_from(parse_i64(word)?).ok()
 }
 
@@ -240,56 +240,6 @@ fn parse_gat<'a>(cas: bool, text: &'a [u8], mut words: Words<'a>, used: usize) -
     Parsed::request(Request::Keys(options), text.len() - words.rest().len())
 }
 
-/// What is not about items. `None`: not a command.
-fn parse_admin<'a>(name: &[u8], mut words: Words<'a>) -> Option<Request<'a>> {
-    let request = match name {
-        b"version" => Request::Admin(Admin::Version),
-        b"quit" => Request::Quit,
-        b"stats" => Request::Admin(Admin::Stats { report: words.next().unwrap_or_default() }),
-        b"flush_all" => parse_flush_all(words),
-        b"verbosity" => parse_verbosity(words),
-        b"cache_memlimit" => parse_cache_memlimit(words),
-        b"refresh_certs" => Request::Admin(Admin::RefreshCerts),
-        b"shutdown" => Request::Admin(Admin::Shutdown(match words.next() {
-            None => Shutdown::Now,
-            Some(b"graceful") => Shutdown::Graceful,
-            Some(_) => Shutdown::Unknown,
-        })),
-        _ => return None,
-    };
-    Some(request)
-}
-
-fn parse_flush_all(mut words: Words<'_>) -> Request<'_> {
-    let noreply = is_noreply(words);
-    let exptime = match words.next() {
-        None => Some(0),
-        Some(b"noreply") if words.next().is_none() => Some(0),
-        Some(word) => parse_exptime(word),
-    };
-    Request::Admin(Admin::FlushAll { exptime, noreply })
-}
-
-fn parse_verbosity(mut words: Words<'_>) -> Request<'_> {
-    let noreply = is_noreply(words);
-    match words.next().and_then(parse_u32) {
-        Some(level) => Request::Admin(Admin::Verbosity { level, noreply }),
-        None => refused_unless(noreply, ErrorText::BadFormat),
-    }
-}
-
-fn parse_cache_memlimit(mut words: Words<'_>) -> Request<'_> {
-    let noreply = is_noreply(words);
-    match words.next().and_then(parse_u32) {
-        Some(megabytes) => Request::Admin(Admin::CacheMemlimit { megabytes, noreply }),
-        None => refused_unless(noreply, ErrorText::UnknownCommand),
-    }
-}
-
-fn parse_u32(word: &[u8]) -> Option<u32> {
-    u32::try_from(parse_u64(word)?).ok()
-}
-
 /// No command of ours. A browser that was sent here by a hostile page is hung up on.
 fn parse_unknown(text: &[u8]) -> Request<'_> {
     let last = Words::new(text).last().unwrap_or_default();
@@ -302,9 +252,7 @@ fn parse_unknown(text: &[u8]) -> Request<'_> {
 #[cfg(test)]
 mod tests {
     use super::{Parsed, parse};
-    use crate::protocol::{
-        Admin, Arithmetic, Delete, ErrorText, Fetch, FetchOptions, Mode, Refused, Request, Shutdown, Store,
-    };
+    use crate::protocol::{Admin, Arithmetic, Delete, ErrorText, Fetch, FetchOptions, Mode, Refused, Request, Store};
 
     fn request(line: &[u8]) -> Request<'_> {
         match parse(line) {
@@ -453,20 +401,5 @@ mod tests {
         assert_eq!(refusal(b"foo HTTP/1.1 noreply\r\n"), (ErrorText::UnknownCommand, 0, true));
         assert_eq!(refusal(b"incr k x\r\n"), (ErrorText::InvalidDelta, 0, false));
         assert_eq!(refusal(b"gat x k\r\n"), (ErrorText::InvalidExptime, 0, false));
-    }
-
-    #[test]
-    fn admin_words_are_read() {
-        let flush = |exptime: i32, noreply| Request::Admin(Admin::FlushAll { exptime: Some(exptime), noreply });
-        assert_eq!(request(b"flush_all\r\n"), flush(0, false));
-        assert_eq!(request(b"flush_all noreply\r\n"), flush(0, true));
-        assert_eq!(request(b"flush_all 10 noreply\r\n"), flush(10, true));
-        for line in [&b"flush_all x\r\n"[..], b"flush_all noreply 0\r\n"] {
-            assert_eq!(request(line), Request::Admin(Admin::FlushAll { exptime: None, noreply: false }));
-        }
-        assert_eq!(request(b"verbosity 1\r\n"), Request::Admin(Admin::Verbosity { level: 1, noreply: false }));
-        assert_eq!(refusal(b"verbosity\r\n"), (ErrorText::BadFormat, 0, false));
-        assert_eq!(request(b"shutdown graceful\r\n"), Request::Admin(Admin::Shutdown(Shutdown::Graceful)));
-        assert_eq!(request(b"stats items\r\n"), Request::Admin(Admin::Stats { report: b"items" }));
     }
 }

@@ -1,5 +1,6 @@
 //! The text protocol: lines of words, and data blocks whose length the line tells.
 
+mod admin;
 mod base64;
 pub mod classic;
 mod encode;
