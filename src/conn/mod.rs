@@ -22,7 +22,7 @@ use kept::Kept;
 
 use crate::command::{Answer, Commands, Fetched, Stored};
 use crate::limits::WHOLE_VALUE_BYTES_MAX;
-use crate::protocol::ascii::classic::{self, Parsed};
+use crate::protocol::ascii::classic::{self, Parsed, Plain};
 use crate::protocol::ascii::meta::{Asked, push_stored};
 use crate::protocol::ascii::token::{self, NextKey};
 use crate::protocol::{Admin, ErrorText, Fetch, FetchOptions, Refused, Reply, Request, Store};
@@ -224,6 +224,22 @@ impl Connection {
 
     #[inline]
     fn ready(&mut self, input: &[u8], turn: &mut Turn<'_>) -> Step {
+        if turn.requests_left > 0
+            && turn.logged_as.is_none()
+            && let Some((plain, used)) = classic::parse_plain(input)
+        {
+            self.has_begun = true;
+            return match plain {
+                Plain::Get(key) => get(key, used, turn),
+                Plain::Set(store) => self.store(&store, None, used, input, turn),
+            };
+        }
+        self.ready_rare(input, turn)
+    }
+
+    /// Serves a request that is not plain.
+    #[inline(never)]
+    fn ready_rare(&mut self, input: &[u8], turn: &mut Turn<'_>) -> Step {
         let Some(&first) = input.first() else { return Step::stop(0, Next::Read) };
         if !self.has_begun {
             self.has_begun = true;
@@ -465,9 +481,29 @@ fn answer(reply: Reply, noreply: bool, turn: &mut Turn<'_>) {
     }
 }
 
+/// Serves a get of one key.
+#[inline(always)]
+fn get(key: &[u8], used: usize, turn: &mut Turn<'_>) -> Step {
+    turn.requests_left -= 1;
+    let is_served = fetch_key(Fetch { key, options: FetchOptions::GET, extras: None }, turn);
+    if is_served {
+        turn.output.push_reply(Reply::End);
+    }
+    Step::on(used)
+}
+
 /// Fetches a key of a get line. False: its line ends here, with an error.
 #[inline]
 fn serve_key(fetch: Fetch<'_>, turn: &mut Turn<'_>) -> bool {
+    if fetch.options == FetchOptions::GET && fetch.extras.is_none() {
+        fetch_key(Fetch { options: FetchOptions::GET, extras: None, ..fetch }, turn)
+    } else {
+        fetch_key(fetch, turn)
+    }
+}
+
+#[inline(always)]
+fn fetch_key(fetch: Fetch<'_>, turn: &mut Turn<'_>) -> bool {
     let output = &mut *turn.output;
     output.reserve_hit();
     match turn.commands.fetch(fetch, |item| output.push_hit(fetch.key, item, fetch.options.cas)) {
