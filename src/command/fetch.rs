@@ -17,7 +17,7 @@ pub enum Fetched<R> {
 
 impl Commands {
     /// Looks a key up and lends its item to `visit`, under the stripe's lock: nothing in there may block or allocate.
-    #[inline]
+    #[inline(always)]
     pub fn fetch<R>(&mut self, fetch: Fetch<'_>, visit: impl FnOnce(ItemView<'_>) -> R) -> Fetched<R> {
         if let Some(extras) = fetch.extras {
             return self.fetch_more(fetch, extras, visit);
@@ -33,6 +33,7 @@ impl Commands {
         self.count_touch(outcome)
     }
 
+    #[inline(never)]
     fn fetch_more<R>(
         &mut self,
         fetch: Fetch<'_>,

@@ -495,10 +495,11 @@ fn get(key: &[u8], used: usize, turn: &mut Turn<'_>) -> Step {
 /// Fetches a key of a get line. False: its line ends here, with an error.
 #[inline]
 fn serve_key(fetch: Fetch<'_>, turn: &mut Turn<'_>) -> bool {
-    if fetch.options == FetchOptions::GET && fetch.extras.is_none() {
-        fetch_key(Fetch { options: FetchOptions::GET, extras: None, ..fetch }, turn)
+    let Fetch { key, options, extras } = fetch;
+    if options == FetchOptions::GET {
+        fetch_key(Fetch { key, options: FetchOptions::GET, extras: None }, turn)
     } else {
-        fetch_key(fetch, turn)
+        fetch_key(Fetch { key, options, extras }, turn)
     }
 }
 
@@ -506,7 +507,12 @@ fn serve_key(fetch: Fetch<'_>, turn: &mut Turn<'_>) -> bool {
 fn fetch_key(fetch: Fetch<'_>, turn: &mut Turn<'_>) -> bool {
     let output = &mut *turn.output;
     output.reserve_hit();
-    match turn.commands.fetch(fetch, |item| output.push_hit(fetch.key, item, fetch.options.cas)) {
+    let (key, shows_cas) = (fetch.key, fetch.options.cas);
+    match turn.commands.fetch(
+        fetch,
+        #[inline(always)]
+        |item| output.push_hit(key, item, shows_cas),
+    ) {
         Fetched::Hit(()) | Fetched::Miss => true,
         Fetched::NoMemory => {
             turn.output.push_reply(Reply::Error(ErrorText::NoMemoryWriting));

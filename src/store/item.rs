@@ -370,7 +370,7 @@ impl<'a> Chunk<'a> {
     }
 
     /// Notes a hit: frequency up to 3, fetched, the access second. Writes nothing when nothing changes.
-    #[inline]
+    #[inline(always)]
     pub(super) fn note_hit(self, now: Seconds) {
         let old = self.state();
         if old & state::FREQUENCY != state::FREQUENCY || old & state::FETCHED == 0 {
@@ -396,7 +396,7 @@ impl<'a> Chunk<'a> {
     }
 
     /// The expiry. Exact for the stripe's holder, a hint for others.
-    #[inline]
+    #[inline(always)]
     pub(super) fn expiry(self) -> Expiry {
         if self.state() & state::HAS_EXPTIME == 0 {
             return Expiry::Never;
@@ -427,7 +427,7 @@ impl<'a> Chunk<'a> {
         self.store_halves(HEADER_BYTES + usize::from(bits & state::HAS_EXPTIME != 0) * EXPTIME_BYTES, client_flags);
     }
 
-    #[inline]
+    #[inline(always)]
     fn key_at(self) -> usize {
         if self.is_large() { LARGE_HEAD_BYTES } else { HEADER_BYTES + optional_bytes(self.state()) }
     }
@@ -490,7 +490,7 @@ impl<'a> Chunk<'a> {
     // --- key and value --------------------------------------------------------------------------------------
 
     /// The key of a live item.
-    #[inline]
+    #[inline(always)]
     pub(super) fn key<G: Guard>(self, _guard: &G) -> &[u8] {
         let len = usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Acquire));
         // SAFETY: a live item's key bytes do not change or move while the stripe's or the class's lock is
@@ -499,7 +499,7 @@ impl<'a> Chunk<'a> {
     }
 
     /// The value of a live item that is not large.
-    #[inline]
+    #[inline(always)]
     pub(super) fn value<G: StripeGuard>(self, _guard: &G) -> &[u8] {
         let offset = self.key_at() + usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Relaxed));
         // SAFETY: only the stripe's holder writes a live value, through a mutable borrow of the same guard.

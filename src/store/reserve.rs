@@ -135,7 +135,7 @@ impl Store {
     }
 
     /// The class of a chunk somebody holds: its page cannot leave the class meanwhile.
-    #[inline]
+    #[inline(always)]
     pub(super) fn class_of(&self, reference: Ref) -> ClassId {
         self.pages.class_of(reference).expect("a chunk that is held lies in a page of a class")
     }
@@ -260,7 +260,7 @@ impl Store {
     }
 
     /// Why an item is as good as gone, if it is.
-    #[inline]
+    #[inline(always)]
     pub(super) fn why_dead(&self, stripe: &LockedStripe<'_>, chunk: Chunk<'_>, now: Seconds) -> Option<Miss> {
         if stripe.is_flushed(chunk.cas()) {
             return Some(Miss::Flushed);

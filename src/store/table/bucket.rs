@@ -65,7 +65,7 @@ impl Buckets {
     }
 
     /// The bucket at a cell of a stripe's column. The cell's row must be open.
-    #[inline]
+    #[inline(always)]
     pub(super) fn bucket(&self, cell: u32, stripe: usize) -> Bucket<'_> {
         let at = (usize::try_from(cell).expect("32 bits fit") * self.stripes + stripe) * WORDS;
         Bucket { words: &self.words[at..at + WORDS] }
@@ -87,7 +87,7 @@ impl<'b> Bucket<'b> {
     }
 
     /// Slots whose tag is the hash's, and now and then one more: the caller compares keys.
-    #[inline]
+    #[inline(always)]
     pub(super) fn candidates(self, hash: u64) -> Candidates {
         let wanted = u64::from(tag(hash)) * LOW_BITS;
         let first = zero_bytes(self.word(0) ^ wanted);
@@ -167,7 +167,7 @@ pub(super) struct Candidates {
 impl Iterator for Candidates {
     type Item = usize;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<usize> {
         if self.first != 0 {
             let lane = self.first.trailing_zeros() / 8;
