@@ -345,12 +345,13 @@ fn count(n: usize) -> u64 {
 mod tests {
     use super::super::testing::commands;
     use super::Answer;
+    use crate::bytes::Buffer;
     use crate::protocol::{ErrorText, Fetch, FetchOptions, Reply};
 
     fn report(name: &str) -> String {
         let mut out = Buffer::default();
         assert_eq!(commands().stats(name.as_bytes(), &mut out), Answer::Report);
-        String::from_utf8(out).expect("text")
+        String::from_utf8(out.to_vec()).expect("text")
     }
 
     #[test]
@@ -381,7 +382,7 @@ mod tests {
 
     #[test]
     fn a_report_nobody_knows_is_an_error() {
-        let answer = commands().stats(b"foo", &mut Vec::new());
+        let answer = commands().stats(b"foo", &mut Buffer::default());
         assert_eq!(answer, Answer::Reply(Reply::Error(ErrorText::UnknownCommand)));
     }
 }

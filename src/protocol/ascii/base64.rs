@@ -52,6 +52,7 @@ fn value(digit: u8) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::{decode, encode};
+    use crate::bytes::Buffer;
 
     fn decoded(text: &[u8]) -> Option<Vec<u8>> {
         let mut into = [0; 32];
@@ -71,7 +72,7 @@ mod tests {
         for (bytes, text) in vectors {
             let mut out = Buffer::default();
             encode(&mut out, bytes);
-            assert_eq!(out, text);
+            assert_eq!(&out[..], text);
             assert_eq!(decoded(text).as_deref(), Some(bytes));
         }
     }

@@ -115,12 +115,13 @@ pub fn push_stat(out: &mut Buffer, name: &str, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::{VALUE_HEAD_BYTES_MAX, push_reply, push_stat, push_value, push_value_head};
+    use crate::bytes::Buffer;
     use crate::protocol::{ErrorText, Reply};
 
     fn encoded(encode: impl FnOnce(&mut Buffer)) -> String {
         let mut out = Buffer::default();
         encode(&mut out);
-        String::from_utf8(out).expect("text")
+        String::from_utf8(out.to_vec()).expect("text")
     }
 
     #[test]

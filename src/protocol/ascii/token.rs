@@ -3,10 +3,7 @@
 use memchr::memchr;
 
 use crate::limits::KEY_BYTES_MAX;
-
-/// A byte in all eight places of a word.
-const EACH_BYTE: u64 = 0x0101_0101_0101_0101;
-const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+use crate::sys::lanes::{LANES, equal_to};
 
 /// A line found in the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,33 +150,30 @@ pub fn next_key(input: &[u8]) -> NextKey<'_> {
     if is_key(key) { NextKey::Last { key, used } } else { NextKey::TooLong }
 }
 
-/// Where the first space or LF stands. Keys are short: eight bytes at a time in registers cost less than the call of
+/// Where the first space or LF stands. Keys are short: sixteen bytes at a time in registers cost less than the call of
 /// a search function.
 #[must_use]
-#[inline]
+#[inline(always)]
 pub fn key_end(text: &[u8]) -> Option<usize> {
     let mut start = 0;
-    while let Some(word) = text[start..].first_chunk() {
-        if let Some(end) = end_in(*word) {
+    while let Some(piece) = text[start..].first_chunk() {
+        if let Some(end) = end_in(piece) {
             return Some(start + end);
         }
-        start += word.len();
+        start += piece.len();
     }
-    // The last eight bytes again: those before `start` have no end in them.
-    if let Some(word) = text.last_chunk() {
-        return end_in(*word).map(|end| text.len() - word.len() + end);
+    // The last sixteen bytes again: those before `start` have no end in them.
+    if let Some(piece) = text.last_chunk() {
+        return end_in(piece).map(|end| text.len() - piece.len() + end);
     }
     text.iter().position(|byte| matches!(byte, b' ' | b'\n'))
 }
 
-/// Where the first space or LF stands in a word.
-#[inline]
-fn end_in(word: [u8; 8]) -> Option<usize> {
-    let word = u64::from_le_bytes(word);
-    let (spaces, ends) = (word ^ u64::from(b' ') * EACH_BYTE, word ^ u64::from(b'\n') * EACH_BYTE);
-    // The high bit of every byte that is zero in one of them; behind the first such byte perhaps of others.
-    let found = ((spaces.wrapping_sub(EACH_BYTE) & !spaces) | (ends.wrapping_sub(EACH_BYTE) & !ends)) & HIGH_BITS;
-    if found == 0 { None } else { usize::try_from(found.trailing_zeros() / 8).ok() }
+/// Where the first space or LF stands in a piece.
+#[inline(always)]
+fn end_in(piece: &[u8; LANES]) -> Option<usize> {
+    let ends = equal_to(piece, b' ') | equal_to(piece, b'\n');
+    if ends == 0 { None } else { usize::try_from(ends.trailing_zeros()).ok() }
 }
 
 #[cfg(test)]

@@ -226,6 +226,7 @@ fn push_ttl(out: &mut Buffer, name: &[u8], ttl: Option<u32>) {
 #[cfg(test)]
 mod tests {
     use super::{Asked, HEAD_BYTES_MAX, Item, push_deleted, push_hit_head, push_miss, push_number, push_stored};
+    use crate::bytes::Buffer;
     use crate::protocol::Reply;
 
     const ASKED: Asked<'_> = Asked { key: b"key", is_base64: false, flags: b" c k Oabc s t", is_quiet: false };
@@ -233,7 +234,7 @@ mod tests {
     fn encoded(encode: impl FnOnce(&mut Buffer)) -> String {
         let mut out = Buffer::default();
         encode(&mut out);
-        String::from_utf8(out).expect("text")
+        String::from_utf8(out.to_vec()).expect("text")
     }
 
     #[test]
