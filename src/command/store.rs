@@ -42,7 +42,7 @@ impl Arriving {
 
 impl Commands {
     /// Stores a value that is whole.
-    #[inline]
+    #[inline(always)]
     pub fn store(&mut self, request: &Store<'_>, value: &[u8]) -> Stored {
         let extras = request.extras.map(|extras| self.store_extras(extras));
         let asked = self.asked(request, extras.as_ref());
@@ -120,7 +120,7 @@ impl Commands {
         self.count_no_memory()
     }
 
-    #[inline]
+    #[inline(always)]
     fn asked<'k>(&self, request: &Store<'k>, extras: Option<&'k store::StoreExtras>) -> StoreRequest<'k> {
         StoreRequest {
             key: self.store.key(request.key),
@@ -141,7 +141,7 @@ impl Commands {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn count_store(&self, mode: Mode, outcome: StoreOutcome, value_len: usize) -> Stored {
         self.counters.cmd_set.bump();
         if let Mode::Cas(_) = mode {
@@ -158,6 +158,7 @@ impl Commands {
         Stored::refused(reply, value_len)
     }
 
+    #[inline(never)]
     fn count_cas(&self, outcome: StoreOutcome) {
         match outcome {
             StoreOutcome::Stored { .. } => self.counters.cas_hits.bump(),
@@ -192,7 +193,7 @@ fn refusal_deletes(request: &Store<'_>) -> bool {
     request.mode == Mode::Set || request.extras.is_some_and(|extras| extras.refusal_deletes)
 }
 
-#[inline]
+#[inline(always)]
 fn words(mode: Mode) -> store::Mode {
     match mode {
         Mode::Set => store::Mode::Set,

@@ -272,7 +272,7 @@ impl Connection {
                 }
                 Step::on(used)
             }
-            Request::Store(store) => self.store(&store, None, used, input, turn),
+            Request::Store(store) => self.store_as_asked(&store, None, used, input, turn),
             other => {
                 turn.requests_left -= 1;
                 self.execute_rare(other, used, input, turn)
@@ -291,7 +291,7 @@ impl Connection {
             Request::Arithmetic(arithmetic) => {
                 answer(turn.commands.arithmetic(arithmetic).reply, arithmetic.noreply, turn);
             }
-            Request::Store(store) => return self.store(&store, None, used, input, turn),
+            Request::Store(store) => return self.store_as_asked(&store, None, used, input, turn),
             Request::Meta(line) => return self.meta(line, used, input, turn),
             Request::Admin(admin) => return self.admin(admin, used, turn),
             Request::Refused(refused) => self.refuse(refused, turn),
@@ -301,9 +301,21 @@ impl Connection {
         Step::on(used)
     }
 
+    #[inline(never)]
+    fn store_as_asked(
+        &mut self,
+        store: &Store<'_>,
+        asked: Option<Asked<'_>>,
+        used: usize,
+        input: &[u8],
+        turn: &mut Turn<'_>,
+    ) -> Step {
+        self.store(store, asked, used, input, turn)
+    }
+
     /// A value is stored when it is whole in the input, or else streams into its item. `asked`: the store is a meta
-    /// command and is answered as one.
-    #[inline]
+    /// command and is answered as one. A caller that knows what is asked has it folded in.
+    #[inline(always)]
     fn store(
         &mut self,
         store: &Store<'_>,
@@ -329,6 +341,7 @@ impl Connection {
         Step::on(used + block_len)
     }
 
+    #[inline(never)]
     fn begin_body(&mut self, store: &Store<'_>, asked: Option<Asked<'_>>, turn: &mut Turn<'_>) {
         let answer = match asked {
             Some(asked) => StoreAnswer::Meta(KeptAsked::new(asked)),

@@ -333,8 +333,12 @@ impl<'a> Chunk<'a> {
         let byte = self.u8_at(STATE_AT);
         let mut old = byte.load(Ordering::Relaxed);
         loop {
+            let new = change(old);
+            if new == old {
+                return old;
+            }
             // Relaxed: see `state`.
-            match byte.compare_exchange_weak(old, change(old), Ordering::Relaxed, Ordering::Relaxed) {
+            match byte.compare_exchange_weak(old, new, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return old,
                 Err(now) => old = now,
             }

@@ -105,11 +105,18 @@ impl Store {
     /// A free chunk of the class, or of a larger one.
     #[inline]
     pub(super) fn take_chunk(&self, local: &mut Local, class: ClassId, now: Seconds, effort: Effort) -> Option<Ref> {
-        if let Some(reference) = local.magazines[class.index()].chunks.pop() {
-            local.held_bytes -= self.pages.classes.chunk_bytes(class);
-            return Some(reference);
+        match self.chunk_in_hand(local, class) {
+            Some(reference) => Some(reference),
+            None => self.refill(local, class, now, effort),
         }
-        self.refill(local, class, now, effort)
+    }
+
+    /// A chunk out of the thread's magazine: no lock is taken for it.
+    #[inline]
+    pub(super) fn chunk_in_hand(&self, local: &mut Local, class: ClassId) -> Option<Ref> {
+        let reference = local.magazines[class.index()].chunks.pop()?;
+        local.held_bytes -= self.pages.classes.chunk_bytes(class);
+        Some(reference)
     }
 
     /// Puts a chunk that was not used back.
