@@ -147,8 +147,16 @@ impl Commands {
         if let Mode::Cas(_) = mode {
             self.count_cas(outcome);
         }
+        if let StoreOutcome::Stored { cas, value_len } = outcome {
+            return Stored { reply: Reply::Stored, cas, value_len };
+        }
+        self.count_not_stored(outcome, value_len)
+    }
+
+    #[inline(never)]
+    fn count_not_stored(&self, outcome: StoreOutcome, value_len: usize) -> Stored {
         let reply = match outcome {
-            StoreOutcome::Stored { cas, value_len } => return Stored { reply: Reply::Stored, cas, value_len },
+            StoreOutcome::Stored { .. } => Reply::Stored,
             StoreOutcome::NotStored => Reply::NotStored,
             StoreOutcome::Exists => Reply::Exists,
             StoreOutcome::NotFound => Reply::NotFound,

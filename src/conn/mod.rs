@@ -479,7 +479,7 @@ impl Default for Connection {
 }
 
 /// Answers a store, as a meta command if it is one.
-#[inline]
+#[inline(always)]
 fn answer_store(stored: Stored, noreply: bool, asked: Option<Asked<'_>>, turn: &mut Turn<'_>) {
     match asked {
         None => answer(stored.reply, noreply, turn),
@@ -487,7 +487,7 @@ fn answer_store(stored: Stored, noreply: bool, asked: Option<Asked<'_>>, turn: &
     }
 }
 
-#[inline]
+#[inline(always)]
 fn answer(reply: Reply, noreply: bool, turn: &mut Turn<'_>) {
     if !noreply {
         turn.output.push_reply(reply);

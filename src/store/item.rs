@@ -127,6 +127,7 @@ impl Marks {
     pub(super) const NONE: Self = Self { bits: 0, own_cas: 0 };
 
     /// Room behind the value in bytes.
+    #[inline]
     pub(super) fn bytes(self) -> usize {
         match self {
             Self::NONE => 0,
@@ -511,6 +512,7 @@ impl<'a> Chunk<'a> {
     }
 
     /// Writes a value of any length that fits over a live, small item's; header fields included.
+    #[inline(always)]
     pub(super) fn overwrite<G: StripeGuard>(self, _guard: &mut G, parts: &[&[u8]], cas: u32, new: &NewItem<'_>) {
         let bits = new.state();
         let key_len = usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Relaxed));

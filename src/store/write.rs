@@ -1,7 +1,7 @@
 //! Writing: a value is stored in place where it fits, else in a chunk of its own that is filled and committed
 //! under the stripe's lock.
 
-use super::item::{EXPTIME_BYTES, Marks, NewItem, Ref, SMALL_VALUE_BYTES_MAX, mark, small_item_bytes, state};
+use super::item::{Chunk, EXPTIME_BYTES, Marks, NewItem, Ref, SMALL_VALUE_BYTES_MAX, mark, small_item_bytes, state};
 use super::outcome::{Mode, StoreExtras, StoreOutcome, StoreRequest};
 use super::reserve::Local;
 use super::slab::classes::ClassId;
@@ -28,6 +28,17 @@ pub(super) struct Change<'c> {
     pub(super) new: NewItem<'c>,
     /// The value, in pieces.
     pub(super) parts: &'c [&'c [u8]],
+}
+
+impl Change<'_> {
+    /// Room of the new item in bytes less that of the old one, which it is written over.
+    #[inline(always)]
+    fn growth(&self, old: Chunk<'_>) -> u64 {
+        let bytes = |value_len: usize, marks: Marks| value_len + marks.bytes();
+        let after = bytes(self.new.value_len, self.new.marks);
+        let growth = after.wrapping_sub(bytes(old.value_len(), old.marks()));
+        u64::try_from(growth).expect("64 bits hold a usize")
+    }
 }
 
 /// An item written under the lock.
@@ -120,10 +131,11 @@ impl Store {
                 Err(refusal) => break refusal,
             };
             let mut change = Change { key: request.key, found: found.ok(), new, parts: &[value] };
+            let mut class = class;
             if verdict == Verdict::Stale {
-                self.make_stale(&mut change);
+                class = self.make_stale(&mut change);
             }
-            let halt = match self.write(&mut stripe, local, &change, &mut spare) {
+            let halt = match self.write_as(&mut stripe, local, &change, class, &mut spare) {
                 Ok(written) => {
                     let cas = self.wire_cas(&stripe, self.pages.chunk(written.reference));
                     self.count_store(local, written.class);
@@ -148,12 +160,13 @@ impl Store {
 
     /// Turns a write of an older version into one that leaves the item out of date.
     #[cold]
-    fn make_stale(&self, change: &mut Change<'_>) {
+    fn make_stale(&self, change: &mut Change<'_>) -> ClassId {
         if let Some(found) = change.found {
             let old = self.pages.chunk(found.reference);
             change.new.expiry = old.expiry();
             change.new.marks.bits |= mark::STALE | old.marks().bits & mark::TOKEN_SENT;
         }
+        self.class_for(change)
     }
 
     #[cold]
@@ -234,7 +247,6 @@ impl Store {
     }
 
     /// Writes an item where the key's item is, or into a chunk in hand: the spare one, or the magazine's.
-    #[inline(always)]
     pub(super) fn write(
         &self,
         stripe: &mut LockedStripe<'_>,
@@ -242,7 +254,23 @@ impl Store {
         change: &Change<'_>,
         spare: &mut Option<Ref>,
     ) -> Result<Written, Halt> {
-        let class = self.pages.classes.class_of(change.new.bytes()).expect("callers send large items elsewhere");
+        self.write_as(stripe, local, change, self.class_for(change), spare)
+    }
+
+    fn class_for(&self, change: &Change<'_>) -> ClassId {
+        self.pages.classes.class_of(change.new.bytes()).expect("callers send large items elsewhere")
+    }
+
+    /// The same for a caller that knows the new item's class.
+    #[inline(always)]
+    fn write_as(
+        &self,
+        stripe: &mut LockedStripe<'_>,
+        local: &mut Local,
+        change: &Change<'_>,
+        class: ClassId,
+        spare: &mut Option<Ref>,
+    ) -> Result<Written, Halt> {
         match change.found {
             Some(found) if self.fits_in_place(found.reference, &change.new, class) => {
                 self.overwrite(stripe, local, found.reference, class, change);
@@ -335,10 +363,9 @@ impl Store {
         change: &Change<'_>,
     ) {
         let chunk = self.pages.chunk(reference);
-        let before = chunk.item_bytes();
+        let growth = change.growth(chunk);
         let cas = stripe.next_cas();
         chunk.overwrite(&mut *stripe.state, change.parts, cas, &change.new);
-        let growth = chunk.item_bytes().wrapping_sub(before);
         local.counters.bytes.add(growth);
         local.class(class).mem_requested.add(growth);
         self.note_expiry(reference, change.new.expiry);
