@@ -211,11 +211,18 @@ impl Connection {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn step(&mut self, input: &[u8], turn: &mut Turn<'_>) -> Step {
+        if matches!(self.state, State::Ready) { self.ready(input, turn) } else { self.step_inside(input, turn) }
+    }
+
+    /// A step within a request.
+    #[inline(never)]
+    fn step_inside(&mut self, input: &[u8], turn: &mut Turn<'_>) -> Step {
         match self.state {
-            State::Ready => self.ready(input, turn),
-            State::Keys(options) => self.keys(options, input, turn),
+            State::Ready => self.ready_rare(input, turn),
+            State::Keys(FetchOptions::GET) => self.keys(FetchOptions::GET, input, turn),
+            State::Keys(options) => self.keys_rare(options, input, turn),
             State::Body(_) | State::Wait(_) => self.body(input, turn),
             State::Discard(discard) => self.discard(discard, input, turn),
             State::Closing => Step::stop(input.len(), Next::Close),
@@ -326,7 +333,7 @@ impl Connection {
     ) -> Step {
         if store.value_len > WHOLE_VALUE_BYTES_MAX {
             turn.requests_left -= 1;
-            self.begin_body(store, asked, turn);
+            self.begin_body(*store, asked, turn);
             return Step::on(used);
         }
         let block = &input[used..];
@@ -342,12 +349,12 @@ impl Connection {
     }
 
     #[inline(never)]
-    fn begin_body(&mut self, store: &Store<'_>, asked: Option<Asked<'_>>, turn: &mut Turn<'_>) {
+    fn begin_body(&mut self, store: Store<'_>, asked: Option<Asked<'_>>, turn: &mut Turn<'_>) {
         let answer = match asked {
             Some(asked) => StoreAnswer::Meta(KeptAsked::new(asked)),
             None => StoreAnswer::Classic { noreply: store.noreply },
         };
-        self.state = match turn.commands.begin(store) {
+        self.state = match turn.commands.begin(&store) {
             Ok(arriving) => State::Body(Box::new(Body::new(arriving, answer))),
             Err(refused) => State::Discard(Discard::Block {
                 left: store.value_len + BLOCK_END.len(),
@@ -356,31 +363,44 @@ impl Connection {
         };
     }
 
-    /// Serves one key of a line.
+    #[inline(never)]
+    fn keys_rare(&mut self, options: FetchOptions, input: &[u8], turn: &mut Turn<'_>) -> Step {
+        self.keys(options, input, turn)
+    }
+
+    /// Serves keys of a line, as many as are there and the output takes. Folded into callers that know the options.
+    #[inline(always)]
     fn keys(&mut self, options: FetchOptions, input: &[u8], turn: &mut Turn<'_>) -> Step {
-        let (key, used, is_last) = match token::next_key(input) {
-            NextKey::Key { key, used } => (key, used, false),
-            NextKey::Last { key, used } => (key, used, true),
-            NextKey::End { used } => {
-                turn.output.push_reply(Reply::End);
+        let mut used = 0;
+        while !turn.output.is_full() {
+            let (key, taken, is_last) = match token::next_key(&input[used..]) {
+                NextKey::Key { key, used } => (key, used, false),
+                NextKey::Last { key, used } => (key, used, true),
+                NextKey::End { used: taken } => {
+                    turn.output.push_reply(Reply::End);
+                    self.state = State::Ready;
+                    return Step::on(used + taken);
+                }
+                NextKey::TooLong => {
+                    turn.output.push_reply(Reply::Error(ErrorText::BadFormat));
+                    self.state = State::Discard(Discard::Line);
+                    return Step::on(used);
+                }
+                NextKey::Partial => return Step::stop(used, Next::Read),
+            };
+            used += taken;
+            let is_served = fetch_key(Fetch { key, options, extras: None }, turn);
+            if is_last {
                 self.state = State::Ready;
+                if is_served {
+                    turn.output.push_reply(Reply::End);
+                }
                 return Step::on(used);
             }
-            NextKey::TooLong => {
-                turn.output.push_reply(Reply::Error(ErrorText::BadFormat));
+            if !is_served {
                 self.state = State::Discard(Discard::Line);
-                return Step::on(0);
+                return Step::on(used);
             }
-            NextKey::Partial => return Step::stop(0, Next::Read),
-        };
-        let is_served = serve_key(Fetch { key, options, extras: None }, turn);
-        if is_last {
-            self.state = State::Ready;
-            if is_served {
-                turn.output.push_reply(Reply::End);
-            }
-        } else if !is_served {
-            self.state = State::Discard(Discard::Line);
         }
         Step::on(used)
     }
@@ -498,8 +518,7 @@ fn answer(reply: Reply, noreply: bool, turn: &mut Turn<'_>) {
 #[inline(always)]
 fn get(key: &[u8], used: usize, turn: &mut Turn<'_>) -> Step {
     turn.requests_left -= 1;
-    let is_served = fetch_key(Fetch { key, options: FetchOptions::GET, extras: None }, turn);
-    if is_served {
+    if fetch_key(Fetch { key, options: FetchOptions::GET, extras: None }, turn) {
         turn.output.push_reply(Reply::End);
     }
     Step::on(used)

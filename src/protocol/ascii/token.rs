@@ -127,7 +127,7 @@ pub enum NextKey<'a> {
 
 /// Takes one key from the rest of a line, which may not have ended yet.
 #[must_use]
-#[inline]
+#[inline(always)]
 pub fn next_key(input: &[u8]) -> NextKey<'_> {
     let mut start = 0;
     while input.get(start) == Some(&b' ') {
