@@ -43,13 +43,18 @@ impl Buffer {
     /// Appends bytes, without a call if their number is known.
     #[inline(always)]
     pub fn put(&mut self, bytes: &[u8]) {
-        let end = self.len + bytes.len();
-        match self.room.get_mut(self.len..end) {
+        self.put_front(bytes, bytes.len());
+    }
+
+    /// Appends the first `count` bytes of a piece, whose length is known where `count` is not.
+    #[inline(always)]
+    pub fn put_front(&mut self, piece: &[u8], count: usize) {
+        match self.room[self.len..].get_mut(..piece.len()) {
             Some(room) => {
-                room.copy_from_slice(bytes);
-                self.len = end;
+                room.copy_from_slice(piece);
+                self.len += count.min(piece.len());
             }
-            None => self.put_behind_the_end(bytes),
+            None => self.put_behind_the_end(&piece[..count]),
         }
     }
 
@@ -122,25 +127,26 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
     if magnitude > i64::MIN.unsigned_abs() { None } else { Some(0i64.wrapping_sub_unsigned(magnitude)) }
 }
 
-/// Numbers below this have their digits in one word.
-pub const WORD_NUMBERS: usize = 100_000_000;
+/// Numbers below this have at most four digits.
+pub const FOUR_DIGITS: usize = 10_000;
 
-/// The decimal digits of a number below [`WORD_NUMBERS`], the first one in the lowest byte, and how many they are. All
-/// at once, by multiplication in lanes of the word: without branches, and without a copy of unknown length.
+/// The decimal digits of a number below [`FOUR_DIGITS`], the first one in the lowest byte, and how many they are. All at
+/// once, by multiplication in lanes of the word: without branches, and without a copy of unknown length.
 #[must_use]
 #[inline(always)]
-pub fn digits_in_word(number: usize) -> (u64, usize) {
-    debug_assert!(number < WORD_NUMBERS);
-    let number = number as u64;
-    // Two lanes of four digits, then four of two, then eight of one; the higher digits in the lower lane.
-    let fours = number / 10_000 | (number % 10_000) << 32;
-    let hundreds = (fours * 10_486 >> 20) & 0x7f_0000_007f;
-    let twos = hundreds | (fours - 100 * hundreds) << 16;
-    let tens = (twos * 103 >> 10) & 0x000f_000f_000f_000f;
+pub fn four_digits(number: usize) -> (u32, usize) {
+    debug_assert!(number < FOUR_DIGITS);
+    #[expect(clippy::cast_possible_truncation, reason = "below 10,000")]
+    let number = number as u32;
+    // Two lanes of two digits, then four of one; the higher digits in the lower lane.
+    let hundreds = number * 5_243 >> 19;
+    let twos = hundreds | (number - 100 * hundreds) << 16;
+    let tens = (twos * 103 >> 10) & 0x000f_000f;
     let ones = tens | (twos - 10 * tens) << 8;
     // Zero has one digit like any other number.
-    let zeros = ((ones | 1 << 56).trailing_zeros() / 8) as usize;
-    ((ones | 0x3030_3030_3030_3030) >> (8 * zeros), 8 - zeros)
+    let zeros = (ones | 1 << 24).trailing_zeros() / 8;
+    let count = usize::try_from(4 - zeros).expect("at most four");
+    ((ones | 0x3030_3030) >> (8 * zeros), count)
 }
 
 /// Appends a decimal.
@@ -151,7 +157,7 @@ pub fn push_u64(out: &mut Buffer, value: u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Buffer, WORD_NUMBERS, digits_in_word, parse_i64, parse_u64};
+    use super::{Buffer, FOUR_DIGITS, four_digits, parse_i64, parse_u64};
 
     #[test]
     fn a_buffer_holds_what_was_appended_and_grows() {
@@ -172,12 +178,9 @@ mod tests {
     }
 
     #[test]
-    fn digits_of_a_word_are_those_that_are_printed() {
-        let around = |power: usize| power.saturating_sub(3)..power + 3;
-        let edges = (0..8).flat_map(|exponent| around(10usize.pow(exponent)));
-        let steps = (0..WORD_NUMBERS).step_by(9_973);
-        for number in (0..20_000).chain(edges).chain(steps).chain([WORD_NUMBERS - 1]) {
-            let (digits, count) = digits_in_word(number);
+    fn four_digits_are_those_that_are_printed() {
+        for number in 0..FOUR_DIGITS {
+            let (digits, count) = four_digits(number);
             assert_eq!(digits.to_le_bytes()[..count], *number.to_string().as_bytes());
         }
     }

@@ -199,10 +199,10 @@ impl Store {
         let is_unwanted = !fetch.value || fetch.extras.is_some_and(|extras| extras.unless_cas == Some(cas));
         let value = if is_unwanted {
             Value::Unwanted
-        } else if chunk.is_large() {
-            Value::Pinned(self.pin(stripe, reference))
+        } else if let Some(value) = chunk.whole_value(&*stripe.state) {
+            Value::Whole(value)
         } else {
-            Value::Whole(chunk.value(&*stripe.state))
+            Value::Pinned(self.pin(stripe, reference))
         };
         visit(ItemView { client_flags: chunk.client_flags(), cas, value, details })
     }

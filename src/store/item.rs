@@ -192,9 +192,10 @@ pub(super) fn small_item_bytes(key_len: usize, client_flags: u32, expiry: Expiry
     HEADER_BYTES + optional_bytes(state_of(client_flags, expiry)) + key_len + value_len
 }
 
+#[inline(always)]
 fn optional_bytes(bits: u8) -> usize {
-    usize::from(bits & state::HAS_EXPTIME != 0) * EXPTIME_BYTES
-        + usize::from(bits & state::HAS_FLAGS != 0) * FLAGS_BYTES
+    const BYTES: [usize; 4] = [0, EXPTIME_BYTES, FLAGS_BYTES, EXPTIME_BYTES + FLAGS_BYTES];
+    BYTES[usize::from(bits >> state::HAS_EXPTIME.trailing_zeros() & 3)]
 }
 
 /// The optional fields' bits for these values: a flag of 0 and an expiry of never cost nothing.
@@ -501,6 +502,19 @@ impl<'a> Chunk<'a> {
         // SAFETY: a live item's key bytes do not change or move while the stripe's or the class's lock is
         // held (LAYOUT.md, "Who may look"): the guard's borrow ends before the lock is released.
         unsafe { std::slice::from_raw_parts(self.read_at(Bytes::Key, self.key_at()), len) }
+    }
+
+    /// The value of a live item; `None` if it is large.
+    #[inline(always)]
+    pub(super) fn whole_value<G: StripeGuard>(self, _guard: &G) -> Option<&[u8]> {
+        let len = self.u16_at(VALUE_LEN_AT).load(Ordering::Relaxed) & VALUE_LEN_BITS;
+        if len == LARGE {
+            return None;
+        }
+        let key_len = usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Relaxed));
+        let value = self.read_at(Bytes::Value, HEADER_BYTES + optional_bytes(self.state()) + key_len);
+        // SAFETY: only the stripe's holder writes a live value, through a mutable borrow of the same guard.
+        Some(unsafe { std::slice::from_raw_parts(value, usize::from(len)) })
     }
 
     /// The value of a live item that is not large.

@@ -1,6 +1,6 @@
 //! The encoder of the classic commands: replies to the end of a byte buffer, without the formatting machinery.
 
-use crate::bytes::{Buffer, WORD_NUMBERS, digits_in_word, push_u64};
+use crate::bytes::{Buffer, FOUR_DIGITS, four_digits, push_u64};
 use crate::limits::KEY_BYTES_MAX;
 use crate::protocol::{ErrorText, Reply, VERSION};
 
@@ -15,7 +15,7 @@ pub const VALUE_HEAD_BYTES_MAX: usize = b"VALUE    \r\n".len() + KEY_BYTES_MAX +
 pub fn push_value_head(out: &mut Buffer, key: &[u8], client_flags: u32, value_len: usize, cas: Option<u64>) {
     out.put(b"VALUE ");
     out.put(key);
-    if client_flags == 0 && cas.is_none() && value_len < WORD_NUMBERS {
+    if client_flags == 0 && cas.is_none() && value_len < FOUR_DIGITS {
         push_plain_end(out, value_len);
     } else {
         push_head_end(out, client_flags, value_len, cas);
@@ -27,13 +27,11 @@ pub fn push_value_head(out: &mut Buffer, key: &[u8], client_flags: u32, value_le
 fn push_plain_end(out: &mut Buffer, value_len: usize) {
     const BEFORE: u128 = u32::from_le_bytes([b' ', b'0', b' ', 0]) as u128;
     const BEFORE_BYTES: usize = 3;
-    const AFTER: u128 = u16::from_le_bytes([b'\r', b'\n']) as u128;
-    let (digits, count) = digits_in_word(value_len);
-    let after_at = BEFORE_BYTES + count;
-    let piece = BEFORE | u128::from(digits) << (8 * BEFORE_BYTES) | AFTER << (8 * after_at);
-    let end = out.len() + after_at + VALUE_TAIL.len();
-    out.put(&piece.to_le_bytes());
-    out.truncate(end);
+    const AFTER: u64 = u16::from_le_bytes([b'\r', b'\n']) as u64;
+    let (digits, count) = four_digits(value_len);
+    let behind = u64::from(digits) | AFTER << (8 * count);
+    let piece = BEFORE | u128::from(behind) << (8 * BEFORE_BYTES);
+    out.put_front(&piece.to_le_bytes(), BEFORE_BYTES + count + VALUE_TAIL.len());
 }
 
 #[inline(never)]

@@ -174,7 +174,7 @@ impl Pages {
     /// The class of the page a chunk lies in.
     #[inline(always)]
     pub(crate) fn class_of(&self, reference: Ref) -> Option<ClassId> {
-        self.entry(self.page_of(reference)).class()
+        self.table[(self.offset(reference) - self.first_at) >> self.page_shift].class()
     }
 
     #[inline]
