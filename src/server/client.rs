@@ -188,7 +188,9 @@ impl Client {
         self.is_readable = n == room_len || self.is_hung_up;
         self.last_heard = bench.commands.now().seconds;
         bench.commands.counters().bytes_read.add(count(n));
-        bench.scratch[..kept].copy_from_slice(self.connection.kept());
+        if kept > 0 {
+            bench.scratch[..kept].copy_from_slice(self.connection.kept());
+        }
         let Bench { commands, output, scratch, requests_left, logged_as, .. } = bench;
         let mut turn = Turn { commands, output, requests_left: *requests_left, logged_as: *logged_as };
         self.next = self.connection.receive(&scratch[..kept + n], &mut turn);
@@ -217,11 +219,18 @@ impl Client {
     }
 
     /// What the connection's wish means, its output being written; `None`: on with it in this turn.
-    #[inline]
+    #[inline(always)]
     fn judge(&mut self, bench: &Bench<'_>) -> Option<Verdict> {
+        if self.next == Next::Read {
+            return Some(if self.is_readable { Verdict::Again } else { Verdict::Idle });
+        }
+        self.judge_rarer(bench)
+    }
+
+    #[inline(never)]
+    fn judge_rarer(&mut self, bench: &Bench<'_>) -> Option<Verdict> {
         match self.next {
-            Next::Read if self.is_readable => Some(Verdict::Again),
-            Next::Read => Some(Verdict::Idle),
+            Next::Read => None,
             Next::Yield => {
                 bench.commands.counters().conn_yields.bump();
                 Some(Verdict::Again)
@@ -245,24 +254,53 @@ impl Client {
     }
 }
 
+/// Writes all output, nearly always in one call.
+#[inline(always)]
 fn write_all(stream: &mut Stream, output: &mut Output, commands: &mut Commands) -> Written {
+    if let Some(bytes) = output.plain().filter(|bytes| !bytes.is_empty()) {
+        let len = bytes.len();
+        let result = stream.write(bytes);
+        let is_whole = result.as_ref().is_ok_and(|&n| n == len);
+        if let Some(written) = account(result, output, commands) {
+            return written;
+        }
+        if is_whole {
+            return Written::All;
+        }
+    }
+    write_rest(stream, output, commands)
+}
+
+#[inline(never)]
+fn write_rest(stream: &mut Stream, output: &mut Output, commands: &mut Commands) -> Written {
     while !output.is_empty() {
         let result = match output.plain() {
             Some(bytes) => stream.write(bytes),
             None => write_pieces(stream, output, commands),
         };
-        match result {
-            Ok(0) => return Written::Gone,
-            Ok(n) => {
-                commands.counters().bytes_written.add(count(n));
-                output.sent(n, commands);
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Written::Blocked,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return Written::Gone,
+        if let Some(written) = account(result, output, commands) {
+            return written;
         }
     }
     Written::All
+}
+
+/// Takes off what a write took; says how writing ended, if it did.
+#[inline(always)]
+fn account(result: io::Result<usize>, output: &mut Output, commands: &mut Commands) -> Option<Written> {
+    match result {
+        Ok(0) => Some(Written::Gone),
+        Ok(n) => {
+            commands.counters().bytes_written.add(count(n));
+            output.sent(n, commands);
+            None
+        }
+        Err(error) => match error.kind() {
+            io::ErrorKind::WouldBlock => Some(Written::Blocked),
+            io::ErrorKind::Interrupted => None,
+            _ => Some(Written::Gone),
+        },
+    }
 }
 
 fn write_pieces(stream: &mut Stream, output: &mut Output, commands: &Commands) -> io::Result<usize> {

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
+use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
 
 use super::client::{Bench, Client, Verdict};
@@ -143,15 +144,11 @@ impl Worker {
             if event.token() == WAKE {
                 self.admit_arrivals();
             } else {
-                self.serve_event(event, budget);
+                self.serve(event.token(), Some(event), budget);
             }
         }
-        for token in waiting {
-            self.serve_queued(token, budget);
-        }
-        for _ in 0..queued {
-            let Some(token) = self.run_queue.pop_front() else { break };
-            self.serve_queued(token, budget);
+        if queued + waiting.len() > 0 {
+            self.serve_left_over(waiting, queued, budget);
         }
         self.scan_idle();
         if self.commands.readers_hold_too_much() {
@@ -166,45 +163,65 @@ impl Worker {
         if ready > 1 { self.requests_per_turn } else { self.requests_per_turn.saturating_mul(ALONE_BUDGETS) }
     }
 
-    #[inline]
-    fn serve_event(&mut self, event: &mio::event::Event, budget: usize) {
-        let token = event.token();
-        let Some(client) = self.slots.get_mut(token) else { return };
-        client.note(event);
-        // Who is queued has its turn when the queue does.
-        if !client.is_queued {
-            self.serve(token, budget);
+    #[inline(never)]
+    fn serve_left_over(&mut self, waiting: Vec<Token>, queued: usize, budget: usize) {
+        for token in waiting {
+            self.serve(token, None, budget);
+        }
+        for _ in 0..queued {
+            let Some(token) = self.run_queue.pop_front() else { break };
+            self.serve(token, None, budget);
         }
     }
 
-    fn serve_queued(&mut self, token: Token, budget: usize) {
+    /// A client's turn: for what the kernel says, or for what it has left over.
+    #[inline(always)]
+    fn serve(&mut self, token: Token, event: Option<&Event>, budget: usize) {
         let Some(client) = self.slots.get_mut(token) else { return };
-        client.is_queued = false;
-        self.serve(token, budget);
-    }
-
-    fn serve(&mut self, token: Token, budget: usize) {
-        let Some(client) = self.slots.get_mut(token) else { return };
-        let logged_as = self.shared.logs_commands().then(|| logged_as(token));
+        match event {
+            None => client.is_queued = false,
+            Some(event) => {
+                client.note(event);
+                // Who is queued has its turn when the queue does.
+                if client.is_queued {
+                    return;
+                }
+            }
+        }
         let mut bench = Bench {
             commands: &mut self.commands,
             output: &mut self.output,
             scratch: &mut self.scratch,
             requests_left: budget,
-            logged_as,
+            logged_as: self.shared.logs_commands().then(|| logged_as(token)),
             turn: self.turns,
         };
-        match client.serve(&mut bench) {
+        let verdict = client.serve(&mut bench);
+        if verdict != Verdict::Idle {
+            self.follow(verdict, token);
+        }
+    }
+
+    /// Does what a client's turn has come to.
+    #[inline(never)]
+    fn follow(&mut self, verdict: Verdict, token: Token) {
+        match verdict {
             Verdict::Idle => {}
             Verdict::Again => {
-                client.is_queued = true;
+                self.set_queued(token);
                 self.run_queue.push_back(token);
             }
             Verdict::Wait => {
-                client.is_queued = true;
+                self.set_queued(token);
                 self.waiting.push(token);
             }
             Verdict::Gone => self.close(token),
+        }
+    }
+
+    fn set_queued(&mut self, token: Token) {
+        if let Some(client) = self.slots.get_mut(token) {
+            client.is_queued = true;
         }
     }
 
