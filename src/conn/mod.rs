@@ -241,7 +241,7 @@ impl Connection {
                 Plain::Set(store) => self.store(&store, None, used, input, turn),
             };
         }
-        self.ready_rare(input, turn)
+        if input.is_empty() { Step::stop(0, Next::Read) } else { self.ready_rare(input, turn) }
     }
 
     /// Serves a request that is not plain.

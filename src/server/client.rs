@@ -20,14 +20,11 @@ const FULL_OUTPUTS_MAX: usize = 4;
 /// What a worker lends to the client whose turn it is.
 #[derive(Debug)]
 pub(super) struct Bench<'b> {
-    pub(super) commands: &'b mut Commands,
-    /// Empty between clients.
-    pub(super) output: &'b mut Output,
+    /// With an output that is empty between clients.
+    pub(super) turn: Turn<'b>,
     pub(super) scratch: &'b mut [u8],
-    pub(super) requests_left: usize,
-    pub(super) logged_as: Option<u64>,
     /// The worker's turns so far: a clock fine enough to tell who is slower.
-    pub(super) turn: u64,
+    pub(super) turns: u64,
 }
 
 /// What a client waits for after its turn.
@@ -131,7 +128,7 @@ impl Client {
                     return verdict;
                 }
             } else {
-                self.next = self.connection.resume(&mut turn(bench));
+                self.next = self.connection.resume(&mut bench.turn);
             }
             match self.write(bench) {
                 Written::All => {}
@@ -153,11 +150,11 @@ impl Client {
             return Some(Verdict::Idle);
         }
         let before = unsent.unsent_len();
-        match write_all(&mut self.stream, unsent, bench.commands) {
+        match write_all(&mut self.stream, unsent, bench.turn.commands) {
             Written::All => self.connection.forget_unsent(),
             Written::Blocked => {
                 if unsent.unsent_len() < before {
-                    self.last_taken = bench.turn;
+                    self.last_taken = bench.turns;
                 }
                 self.is_writable = false;
                 return Some(Verdict::Idle);
@@ -186,34 +183,31 @@ impl Client {
             Err(_) => return Err(Verdict::Gone),
         };
         self.is_readable = n == room_len || self.is_hung_up;
-        self.last_heard = bench.commands.now().seconds;
-        bench.commands.counters().bytes_read.add(count(n));
+        self.last_heard = bench.turn.commands.now().seconds;
+        bench.turn.commands.counters().bytes_read.add(count(n));
         if kept > 0 {
             bench.scratch[..kept].copy_from_slice(self.connection.kept());
         }
-        let Bench { commands, output, scratch, requests_left, logged_as, .. } = bench;
-        let mut turn = Turn { commands, output, requests_left: *requests_left, logged_as: *logged_as };
-        self.next = self.connection.receive(&scratch[..kept + n], &mut turn);
-        *requests_left = turn.requests_left;
+        self.next = self.connection.receive(&bench.scratch[..kept + n], &mut bench.turn);
         Ok(())
     }
 
     /// Writes all replies of the turn; what the socket does not take is kept.
     #[inline]
     fn write(&mut self, bench: &mut Bench<'_>) -> Written {
-        if bench.output.is_empty() {
+        if bench.turn.output.is_empty() {
             return Written::All;
         }
-        let written = write_all(&mut self.stream, bench.output, bench.commands);
+        let written = write_all(&mut self.stream, bench.turn.output, bench.turn.commands);
         match written {
             Written::All => {}
             Written::Blocked => {
                 self.is_writable = false;
-                self.last_taken = bench.turn;
-                self.connection.keep_unsent(bench.output);
+                self.last_taken = bench.turns;
+                self.connection.keep_unsent(bench.turn.output);
                 self.raise_if_shutdown();
             }
-            Written::Gone => bench.output.discard(bench.commands),
+            Written::Gone => bench.turn.output.discard(bench.turn.commands),
         }
         written
     }
@@ -232,7 +226,7 @@ impl Client {
         match self.next {
             Next::Read => None,
             Next::Yield => {
-                bench.commands.counters().conn_yields.bump();
+                bench.turn.commands.counters().conn_yields.bump();
                 Some(Verdict::Again)
             }
             Next::Write => None,
@@ -307,15 +301,6 @@ fn write_pieces(stream: &mut Stream, output: &mut Output, commands: &Commands) -
     let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
     let count = output.pieces(commands, &mut pieces);
     stream.write_vectored(&pieces[..count])
-}
-
-fn turn<'t>(bench: &'t mut Bench<'_>) -> Turn<'t> {
-    Turn {
-        commands: bench.commands,
-        output: bench.output,
-        requests_left: bench.requests_left,
-        logged_as: bench.logged_as,
-    }
 }
 
 fn count(n: usize) -> u64 {

@@ -15,7 +15,7 @@ use super::clock::Clock;
 use super::roster::{Roster, WAKE};
 use super::slots::{self, Slots};
 use crate::command::{Commands, Shared};
-use crate::conn::Output;
+use crate::conn::{Output, Turn};
 use crate::net::Stream;
 use crate::sync::{Arc, Ordering};
 use crate::time::Seconds;
@@ -138,8 +138,8 @@ impl Worker {
         self.commands.begin_turn(self.clock.now());
         self.turns += 1;
         let queued = self.run_queue.len();
-        let waiting = std::mem::take(&mut self.waiting);
-        let budget = self.budget(events.iter().take(2).count() + queued + waiting.len());
+        let waiting = self.waiting.len();
+        let budget = self.budget(events.iter().take(2).count() + queued + waiting);
         for event in events {
             if event.token() == WAKE {
                 self.admit_arrivals();
@@ -147,8 +147,8 @@ impl Worker {
                 self.serve(event.token(), Some(event), budget);
             }
         }
-        if queued + waiting.len() > 0 {
-            self.serve_left_over(waiting, queued, budget);
+        if queued + waiting > 0 {
+            self.serve_left_over(queued, waiting, budget);
         }
         self.scan_idle();
         if self.commands.readers_hold_too_much() {
@@ -164,8 +164,9 @@ impl Worker {
     }
 
     #[inline(never)]
-    fn serve_left_over(&mut self, waiting: Vec<Token>, queued: usize, budget: usize) {
-        for token in waiting {
+    fn serve_left_over(&mut self, queued: usize, waiting: usize, budget: usize) {
+        // Who waits again, or anew, stands behind those whose turn it is.
+        for token in self.waiting.drain(..waiting).collect::<Vec<_>>() {
             self.serve(token, None, budget);
         }
         for _ in 0..queued {
@@ -189,12 +190,14 @@ impl Worker {
             }
         }
         let mut bench = Bench {
-            commands: &mut self.commands,
-            output: &mut self.output,
+            turn: Turn {
+                commands: &mut self.commands,
+                output: &mut self.output,
+                requests_left: budget,
+                logged_as: self.shared.logs_commands().then(|| logged_as(token)),
+            },
             scratch: &mut self.scratch,
-            requests_left: budget,
-            logged_as: self.shared.logs_commands().then(|| logged_as(token)),
-            turn: self.turns,
+            turns: self.turns,
         };
         let verdict = client.serve(&mut bench);
         if verdict != Verdict::Idle {

@@ -6,4 +6,5 @@ pub mod clock;
 pub mod lanes;
 pub mod memory;
 pub mod process;
+pub mod socket;
 pub mod user;
