@@ -24,11 +24,16 @@ impl Commands {
         }
         let key = self.store.key(fetch.key);
         let Some(exptime) = fetch.options.touch else {
-            let wish = store::Fetch { touch: None, value: fetch.options.value, extras: None };
+            let wish = store::Fetch { touch: None, value: fetch.options.value, cas: fetch.options.cas, extras: None };
             let outcome = self.store.fetch(&mut self.local, key, wish, self.now.seconds, visit);
             return self.count_get(outcome);
         };
-        let wish = store::Fetch { touch: Some(self.expiry(exptime)), value: fetch.options.value, extras: None };
+        let wish = store::Fetch {
+            touch: Some(self.expiry(exptime)),
+            value: fetch.options.value,
+            cas: fetch.options.cas,
+            extras: None,
+        };
         let outcome = self.store.fetch(&mut self.local, key, wish, self.now.seconds, visit);
         self.count_touch(outcome)
     }
@@ -54,7 +59,7 @@ impl Commands {
             recache_after_touch: extras.recache_after_touch,
             create,
         };
-        let wish = store::Fetch { touch, value: fetch.options.value, extras: Some(&more) };
+        let wish = store::Fetch { touch, value: fetch.options.value, cas: true, extras: Some(&more) };
         let outcome = self.store.fetch(&mut self.local, self.store.key(fetch.key), wish, self.now.seconds, visit);
         match outcome {
             _ if extras.inspects => self.count_inspection(outcome),

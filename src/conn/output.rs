@@ -192,9 +192,15 @@ impl Output {
         }
         assert!(self.sent <= self.bytes.len(), "no more is written than there was");
         if self.is_empty() {
-            self.bytes.clear();
-            self.sent = 0;
+            self.sent_plain();
         }
+    }
+
+    /// Says that all bytes are written, there being no large value.
+    #[inline]
+    pub fn sent_plain(&mut self) {
+        self.bytes.clear();
+        self.sent = 0;
     }
 
     fn sent_mixed(&mut self, mut n: usize, commands: &mut Commands) {

@@ -254,12 +254,13 @@ fn write_all(stream: &mut Stream, output: &mut Output, commands: &mut Commands) 
     if let Some(bytes) = output.plain().filter(|bytes| !bytes.is_empty()) {
         let len = bytes.len();
         let result = stream.write(bytes);
-        let is_whole = result.as_ref().is_ok_and(|&n| n == len);
+        if result.as_ref().is_ok_and(|&n| n == len) {
+            commands.counters().bytes_written.add(count(len));
+            output.sent_plain();
+            return Written::All;
+        }
         if let Some(written) = account(result, output, commands) {
             return written;
-        }
-        if is_whole {
-            return Written::All;
         }
     }
     write_rest(stream, output, commands)
@@ -280,7 +281,7 @@ fn write_rest(stream: &mut Stream, output: &mut Output, commands: &mut Commands)
 }
 
 /// Takes off what a write took; says how writing ended, if it did.
-#[inline(always)]
+#[inline(never)]
 fn account(result: io::Result<usize>, output: &mut Output, commands: &mut Commands) -> Option<Written> {
     match result {
         Ok(0) => Some(Written::Gone),

@@ -195,16 +195,18 @@ impl Store {
         if !fetch.extras.is_some_and(|extras| extras.no_bump) {
             chunk.note_hit(now);
         }
-        let cas = self.wire_cas(stripe, chunk);
+        let cas = if fetch.cas { self.wire_cas(stripe, chunk) } else { 0 };
         let is_unwanted = !fetch.value || fetch.extras.is_some_and(|extras| extras.unless_cas == Some(cas));
-        let value = if is_unwanted {
-            Value::Unwanted
-        } else if let Some(value) = chunk.whole_value(&*stripe.state) {
-            Value::Whole(value)
-        } else {
-            Value::Pinned(self.pin(stripe, reference))
-        };
-        visit(ItemView { client_flags: chunk.client_flags(), cas, value, details })
+        let client_flags = chunk.client_flags();
+        let show = |value| visit(ItemView { client_flags, cas, value, details });
+        // Shown in three places, so that what one kind of value needs is all that happens to it.
+        if is_unwanted {
+            return show(Value::Unwanted);
+        }
+        match chunk.whole_value(&*stripe.state) {
+            Some(value) => show(Value::Whole(value)),
+            None => show(Value::Pinned(self.pin(stripe, reference))),
+        }
     }
 
     /// The live item with this key. A dead one is removed on the way.
