@@ -2,8 +2,8 @@
 
 use std::ops::Deref;
 
-/// Bytes that are appended to: a `Vec<u8>` whose spare room is zeroed when it is made and not looked at again. An append
-/// is a copy from slice to slice, and of a piece of known length a store or two; a `Vec`'s is a call.
+/// Bytes that are appended to: a `Vec<u8>` whose spare room is zeroed when it is made and not looked at again. An
+/// append is a copy from slice to slice, and of a piece of known length a store or two; a `Vec`'s is a call.
 #[derive(Debug, Default)]
 pub struct Buffer {
     room: Vec<u8>,
@@ -130,8 +130,8 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
 /// Numbers below this have at most four digits.
 pub const FOUR_DIGITS: usize = 10_000;
 
-/// The decimal digits of a number below [`FOUR_DIGITS`], the first one in the lowest byte, and how many they are. All at
-/// once, by multiplication in lanes of the word: without branches, and without a copy of unknown length.
+/// The decimal digits of a number below [`FOUR_DIGITS`], the first one in the lowest byte, and how many they are. All
+/// at once, by multiplication in lanes of the word: without branches, and without a copy of unknown length.
 #[must_use]
 #[inline(always)]
 pub fn four_digits(number: usize) -> (u32, usize) {
@@ -139,9 +139,9 @@ pub fn four_digits(number: usize) -> (u32, usize) {
     #[expect(clippy::cast_possible_truncation, reason = "below 10,000")]
     let number = number as u32;
     // Two lanes of two digits, then four of one; the higher digits in the lower lane.
-    let hundreds = number * 5_243 >> 19;
+    let hundreds = (number * 5_243) >> 19;
     let twos = hundreds | (number - 100 * hundreds) << 16;
-    let tens = (twos * 103 >> 10) & 0x000f_000f;
+    let tens = ((twos * 103) >> 10) & 0x000f_000f;
     let ones = tens | (twos - 10 * tens) << 8;
     // Zero has one digit like any other number.
     let zeros = (ones | 1 << 24).trailing_zeros() / 8;
