@@ -118,10 +118,11 @@ impl Store {
         let sweeping = self.sweep_step(&mut mover.sweep, local, now);
         let growing = self.ghost_step();
         drop(mover);
+        // Between steps another thread may be emptying a page, and this one does not come to a turn's end.
+        self.surrender(local);
         if moving || sweeping || growing {
             return Progress::More;
         }
-        self.surrender(local);
         Progress::IdleUntil(Seconds(now.0.saturating_add(1)))
     }
 
@@ -145,6 +146,8 @@ impl Store {
     /// Empties a page for a class right now, in steps, by the calling thread; false when no class could give one.
     #[cold]
     pub(super) fn move_page_to(&self, local: &mut Local, class: ClassId, now: Seconds) -> bool {
+        // Who waits for the mover holds nothing that the page being emptied could be waiting for.
+        self.surrender(local);
         let mut mover = self.mover.lock();
         for _ in 0..DRIVEN_STEPS_MAX {
             let Some(drain) = mover.drain else {
