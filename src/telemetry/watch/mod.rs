@@ -22,7 +22,7 @@ pub use kinds::Kinds;
 pub use watcher::Watcher;
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc as StdArc, OnceLock};
 
 use crossbeam::utils::CachePadded;
 
@@ -61,8 +61,32 @@ pub enum Drained {
     Something,
 }
 
-/// What calls a thread.
-pub type Call = Arc<dyn Fn() + Send + Sync>;
+/// What calls a thread. (Of the standard library, as loom's reference counts take no closures.)
+#[derive(Clone)]
+pub struct Call(StdArc<dyn Fn() + Send + Sync>);
+
+impl Call {
+    /// Calls by this.
+    pub fn new(call: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(StdArc::new(call))
+    }
+
+    /// Calls nobody.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self::new(|| ())
+    }
+
+    fn call(&self) {
+        (self.0)();
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Call")
+    }
+}
 
 /// All that threads share about watching.
 pub struct Watch {
@@ -110,16 +134,16 @@ impl Watch {
 
     /// A thread's own way to say what happens.
     #[must_use]
-    pub fn recorder(self: &Arc<Self>) -> Recorder {
+    pub fn recorder(watch: &Arc<Self>) -> Recorder {
         let ring = Arc::new(Ring::new());
         {
-            let mut state = self.state.lock();
+            let mut state = watch.state.lock();
             if !state.watchers.is_empty() {
-                ring.open(self.options.ring_bytes);
+                ring.open(watch.options.ring_bytes);
             }
             state.rings.push(Arc::clone(&ring));
         }
-        let link = Link { watch: Arc::clone(self), ring, counters: self.counters.register() };
+        let link = Link { watch: Arc::clone(watch), ring, counters: watch.counters.register() };
         Recorder { kinds: Kinds::NONE, cfd: 0, micros: 0, link: Some(link) }
     }
 
@@ -147,7 +171,7 @@ impl Watch {
         self.renew_kinds(&state);
         drop(state);
         if is_first && let Some(call) = self.on_first.get() {
-            call();
+            call.call();
         }
         Some(watcher)
     }

@@ -7,10 +7,6 @@ use super::event::tests::examples;
 use super::{Call, Drained, Event, Kinds, Options, Recorder, Seen, WATCHERS_MAX, Watch, Watcher};
 use crate::sync::Arc;
 
-fn nobody() -> Call {
-    Arc::new(|| ())
-}
-
 fn small() -> Arc<Watch> {
     Arc::new(Watch::new(Options { ring_bytes: 1024, watcher_bytes: 1024 }))
 }
@@ -32,11 +28,11 @@ fn taken(watcher: &Watcher) -> String {
 #[test]
 fn nothing_is_recorded_before_somebody_watches_and_after_all_left() {
     let watch = small();
-    let mut recorder = watch.recorder();
+    let mut recorder = Watch::recorder(&watch);
     turn(&mut recorder);
     recorder.record(&get(b"early"));
     assert_eq!(watch.drain(), Drained::Nothing);
-    let watcher = watch.join(Kinds::FETCHERS, nobody()).expect("room");
+    let watcher = watch.join(Kinds::FETCHERS, Call::nobody()).expect("room");
     assert!(watch.is_watched());
     turn(&mut recorder);
     recorder.record(&get(b"k"));
@@ -55,11 +51,11 @@ fn nothing_is_recorded_before_somebody_watches_and_after_all_left() {
 #[test]
 fn who_comes_later_does_not_see_what_was_before() {
     let watch = small();
-    let mut recorder = watch.recorder();
-    let first = watch.join(Kinds::FETCHERS, nobody()).expect("room");
+    let mut recorder = Watch::recorder(&watch);
+    let first = watch.join(Kinds::FETCHERS, Call::nobody()).expect("room");
     turn(&mut recorder);
     recorder.record(&get(b"before"));
-    let second = watch.join(Kinds::FETCHERS, nobody()).expect("room");
+    let second = watch.join(Kinds::FETCHERS, Call::nobody()).expect("room");
     recorder.record(&get(b"after"));
     watch.drain();
     assert!(taken(&first).contains("key=before"));
@@ -70,10 +66,10 @@ fn who_comes_later_does_not_see_what_was_before() {
 #[test]
 fn each_watcher_gets_the_kinds_it_asked_for() {
     let watch = Arc::new(Watch::new(Options::default()));
-    let mut recorder = watch.recorder();
+    let mut recorder = Watch::recorder(&watch);
     let all = Kinds::ITEMS | Kinds::EVICTIONS | Kinds::CONNECTIONS | Kinds::SYSTEM | Kinds::COMMANDS;
-    let watcher = watch.join(all, nobody()).expect("room");
-    let deletions = watch.join(Kinds::DELETIONS, nobody()).expect("room");
+    let watcher = watch.join(all, Call::nobody()).expect("room");
+    let deletions = watch.join(Kinds::DELETIONS, Call::nobody()).expect("room");
     turn(&mut recorder);
     for event in examples() {
         recorder.record(&event);
@@ -87,8 +83,8 @@ fn each_watcher_gets_the_kinds_it_asked_for() {
 #[test]
 fn a_full_ring_drops_and_counts() {
     let watch = small();
-    let mut recorder = watch.recorder();
-    let _watcher = watch.join(Kinds::FETCHERS, nobody()).expect("room");
+    let mut recorder = Watch::recorder(&watch);
+    let _watcher = watch.join(Kinds::FETCHERS, Call::nobody()).expect("room");
     turn(&mut recorder);
     for _ in 0..100 {
         recorder.record(&get(b"k"));
@@ -100,8 +96,8 @@ fn a_full_ring_drops_and_counts() {
 #[test]
 fn who_does_not_take_its_lines_is_told_how_many_it_missed() {
     let watch = small();
-    let mut recorder = watch.recorder();
-    let watcher = watch.join(Kinds::FETCHERS, nobody()).expect("room");
+    let mut recorder = Watch::recorder(&watch);
+    let watcher = watch.join(Kinds::FETCHERS, Call::nobody()).expect("room");
     turn(&mut recorder);
     for _ in 0..40 {
         recorder.record(&get(b"k"));
@@ -120,13 +116,13 @@ fn who_does_not_take_its_lines_is_told_how_many_it_missed() {
 #[test]
 fn a_worker_is_called_once_until_it_comes() {
     let watch = small();
-    let mut recorder = watch.recorder();
+    let mut recorder = Watch::recorder(&watch);
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
     let call = move || {
         counted.fetch_add(1, Ordering::Relaxed);
     };
-    let watcher = watch.join(Kinds::FETCHERS, Arc::new(call)).expect("room");
+    let watcher = watch.join(Kinds::FETCHERS, Call::new(call)).expect("room");
     turn(&mut recorder);
     for called in [1, 1, 1] {
         recorder.record(&get(b"k"));
@@ -142,21 +138,22 @@ fn a_worker_is_called_once_until_it_comes() {
 #[test]
 fn twenty_watch_and_no_more() {
     let watch = small();
-    let watchers: Vec<_> = (0..WATCHERS_MAX).map(|_| watch.join(Kinds::SYSTEM, nobody()).expect("room")).collect();
-    assert!(watch.join(Kinds::SYSTEM, nobody()).is_none());
+    let watchers: Vec<_> =
+        (0..WATCHERS_MAX).map(|_| watch.join(Kinds::SYSTEM, Call::nobody()).expect("room")).collect();
+    assert!(watch.join(Kinds::SYSTEM, Call::nobody()).is_none());
     watch.leave(&watchers[3]);
     assert_eq!(watch.watchers(), WATCHERS_MAX - 1);
-    assert!(watch.join(Kinds::SYSTEM, nobody()).is_some());
+    assert!(watch.join(Kinds::SYSTEM, Call::nobody()).is_some());
 }
 
 #[test]
 fn many_recorders_and_watchers_that_come_and_go_lose_no_count() {
     const EVENTS: u64 = 20_000;
     let watch = Arc::new(Watch::new(Options::default()));
-    let stays = watch.join(Kinds::FETCHERS, nobody()).expect("room");
+    let stays = watch.join(Kinds::FETCHERS, Call::nobody()).expect("room");
     thread::scope(|scope| {
         for number in 0..2_u32 {
-            let mut recorder = watch.recorder();
+            let mut recorder = Watch::recorder(&watch);
             scope.spawn(move || {
                 turn(&mut recorder);
                 for _ in 0..EVENTS {
@@ -166,7 +163,7 @@ fn many_recorders_and_watchers_that_come_and_go_lose_no_count() {
         }
         scope.spawn(|| {
             for _ in 0..200 {
-                let watcher = watch.join(Kinds::FETCHERS, nobody()).expect("room");
+                let watcher = watch.join(Kinds::FETCHERS, Call::nobody()).expect("room");
                 watch.drain();
                 taken(&watcher);
                 watch.leave(&watcher);

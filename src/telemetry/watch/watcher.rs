@@ -70,7 +70,7 @@ impl Watcher {
             }
             lines.is_called = true;
         }
-        (self.call)();
+        self.call.call();
     }
 
     /// Appends all that waits to `out`.
