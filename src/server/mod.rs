@@ -116,6 +116,11 @@ impl Server {
         }));
         let limits = Limits { connections_max: clients.connections_max, refuse_fast: clients.refuse_fast };
         let acceptor = Acceptor::new(door, self.listeners, Arc::clone(&roster), limits, Arc::clone(&shared), clock)?;
+        // Before any worker can have a client that watches.
+        let (events, of_watch) = (Arc::clone(shared.watch()), Arc::clone(&roster));
+        let watch = spawn("watch".to_owned(), move || watch::run(&events, &of_watch))?;
+        let drains = watch.thread().clone();
+        shared.watch().on_first(Call::new(move || drains.unpark()));
         let mut threads = Vec::with_capacity(polls.len() + 1);
         for (number, poll) in polls.into_iter().enumerate() {
             let options = WorkerOptions {
@@ -134,10 +139,6 @@ impl Server {
         let recorder = Watch::recorder(shared.watch());
         let maintenance =
             spawn("maintenance".to_owned(), move || maintenance::run(&store, &of_maintenance, clock, recorder))?;
-        let (events, of_watch) = (Arc::clone(shared.watch()), Arc::clone(&roster));
-        let watch = spawn("watch".to_owned(), move || watch::run(&events, &of_watch))?;
-        let drains = watch.thread().clone();
-        shared.watch().on_first(Call::new(move || drains.unpark()));
         let (called, woken) = (maintenance.thread().clone(), Arc::clone(&roster));
         shared.store().on_work(move || called.unpark());
         shared.store().on_drain(move || woken.wake_workers());
