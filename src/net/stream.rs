@@ -1,6 +1,8 @@
 //! [`Stream`]: one client's socket, TCP or unix.
 
 use std::io::{self, IoSlice, Read, Write};
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
@@ -50,6 +52,25 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.write_vectored(pieces),
             Self::Unix(stream) => stream.write_vectored(pieces),
+        }
+    }
+
+    /// Its descriptor: a number no two open clients have.
+    #[must_use]
+    pub fn descriptor(&self) -> u32 {
+        let descriptor = match self {
+            Self::Tcp(stream) => stream.as_raw_fd(),
+            Self::Unix(stream) => stream.as_raw_fd(),
+        };
+        u32::try_from(descriptor).expect("an open socket's descriptor is not negative")
+    }
+
+    /// The client's address; `None` for one of a unix socket, and for one that is gone.
+    #[must_use]
+    pub fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().ok(),
+            Self::Unix(_) => None,
         }
     }
 

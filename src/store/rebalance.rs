@@ -14,6 +14,7 @@ use super::reserve::{Effort, Local};
 use super::slab::classes::ClassId;
 use super::slab::page::PageId;
 use crate::sync::{Ordering, yield_now};
+use crate::telemetry::watch::Event;
 use crate::time::{Now, Seconds};
 
 /// Chunks of a draining page looked at in one step.
@@ -247,6 +248,7 @@ impl Store {
             page
         };
         mover.drain = Some(Drain { page, class, chunk: 0, passes: 0, to });
+        local.recorder.record(&Event::Move { from: class.number(), to: to.map_or(0, ClassId::number) });
         // Release: pairs with the load at the end of a turn: who sees the epoch sees the page draining.
         self.drain_epoch.fetch_add(1, Ordering::Release);
         true
