@@ -47,6 +47,10 @@ pub enum Rank {
     Stripe,
     /// The list of counter blocks.
     Registry,
+    /// Who watches, and the rings of those who record.
+    Watch,
+    /// Lines on their way to one watcher.
+    Lines,
 }
 
 /// A mutual exclusion lock that knows its rank.

@@ -66,6 +66,15 @@ impl Expiry {
         Self::At(Seconds(u32::try_from(deadline).unwrap_or(u32::MAX)))
     }
 
+    /// Seconds until then; `None`: for ever.
+    #[must_use]
+    pub fn seconds_left(self, now: Seconds) -> Option<u32> {
+        match self {
+            Self::Never => None,
+            Self::At(deadline) => Some(deadline.0.saturating_sub(now.0)),
+        }
+    }
+
     /// Whether an item with this expiry is dead.
     #[must_use]
     #[inline]

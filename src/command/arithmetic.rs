@@ -3,6 +3,7 @@
 use super::Commands;
 use crate::protocol::{Arithmetic, ArithmeticExtras, ErrorText, Reply};
 use crate::store::{self, ArithmeticOutcome, ArithmeticRequest};
+use crate::telemetry::watch::Kinds;
 use crate::time::Expiry;
 
 /// What became of a number.
@@ -21,6 +22,11 @@ pub struct Counted {
 impl Commands {
     /// Changes a number.
     pub fn arithmetic(&mut self, request: Arithmetic<'_>) -> Counted {
+        if self.is_watched(Kinds::ITEMS) { self.arithmetic_watched(request) } else { self.arithmetic_now(request) }
+    }
+
+    /// The same, whoever watches.
+    pub(super) fn arithmetic_now(&mut self, request: Arithmetic<'_>) -> Counted {
         let counters = &self.counters;
         let (change, hits, misses) = if request.is_decr {
             (store::Arithmetic::Decr(request.delta), &counters.decr_hits, &counters.decr_misses)

@@ -3,11 +3,17 @@
 use super::Commands;
 use crate::protocol::{Delete, DeleteExtras, ErrorText, Reply};
 use crate::store::{self, DeleteOutcome, Emptied};
+use crate::telemetry::watch::Kinds;
 use crate::time::Expiry;
 
 impl Commands {
     /// Deletes a key, or leaves of it what is asked for.
     pub fn delete(&mut self, request: Delete<'_>) -> Reply {
+        if self.is_watched(Kinds::ITEMS) { self.delete_watched(request) } else { self.delete_now(request) }
+    }
+
+    /// The same, whoever watches.
+    pub(super) fn delete_now(&mut self, request: Delete<'_>) -> Reply {
         let key = self.store.key(request.key);
         let extras = request.extras.map(|extras| self.delete_extras(extras));
         let is_gone = !request.extras.is_some_and(|extras| extras.invalidate);

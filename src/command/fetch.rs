@@ -3,6 +3,7 @@
 use super::Commands;
 use crate::protocol::{Fetch, FetchExtras};
 use crate::store::{self, Create, FetchOutcome, ItemView, Miss};
+use crate::telemetry::watch::Kinds;
 
 /// What became of a fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,9 @@ impl Commands {
     /// Looks a key up and lends its item to `visit`, under the stripe's lock: nothing in there may block or allocate.
     #[inline(always)]
     pub fn fetch<R>(&mut self, fetch: Fetch<'_>, visit: impl FnOnce(ItemView<'_>) -> R) -> Fetched<R> {
+        if self.is_watched(Kinds::ITEMS) {
+            self.tell_fetch(fetch.key);
+        }
         if let Some(extras) = fetch.extras {
             return self.fetch_more(fetch, extras, visit);
         }

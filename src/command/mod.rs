@@ -8,6 +8,7 @@ mod fetch;
 mod shared;
 mod stats;
 mod store;
+mod watch;
 
 pub use admin::Answer;
 pub use arithmetic::Counted;
@@ -23,6 +24,7 @@ use crossbeam::utils::CachePadded;
 use crate::store::{Local, Store};
 use crate::sync::Arc;
 use crate::telemetry::CommandCounters;
+use crate::telemetry::watch::{Call, Watch};
 use crate::time::{Expiry, Now};
 
 /// One thread's way to the store: everything a request needs but the request.
@@ -33,6 +35,7 @@ pub struct Commands {
     local: Local,
     counters: Arc<CachePadded<CommandCounters>>,
     now: Now,
+    on_lines: Option<Call>,
 }
 
 impl Commands {
@@ -40,15 +43,17 @@ impl Commands {
     #[must_use]
     pub fn new(shared: Arc<Shared>, now: Now) -> Self {
         let store = Arc::clone(shared.store());
-        let local = store.local();
+        let mut local = store.local();
+        local.set_recorder(Watch::recorder(shared.watch()));
         let counters = shared.counters().register();
-        Self { shared, store, local, counters, now }
+        Self { shared, store, local, counters, now, on_lines: None }
     }
 
     /// Begins a turn: this is the time until the next one. A `flush_all` whose time has come happens here, before
-    /// any request of the turn.
-    pub fn begin_turn(&mut self, now: Now) {
+    /// any request of the turn. `unix_micros` is the time for who watches, asked for only if somebody does.
+    pub fn begin_turn(&mut self, now: Now, unix_micros: impl FnOnce() -> u64) {
         self.now = now;
+        self.local.recorder_mut().begin_turn(unix_micros);
         if self.shared.take_due_flush(now.seconds) {
             self.store.flush_all();
         }
@@ -116,10 +121,7 @@ impl Commands {
 /// The time to live in seconds that an expiry leaves; `None`: for ever.
 #[must_use]
 pub fn ttl_of(expiry: Expiry, now: Now) -> Option<u32> {
-    match expiry {
-        Expiry::Never => None,
-        Expiry::At(deadline) => Some(deadline.0.saturating_sub(now.seconds.0)),
-    }
+    expiry.seconds_left(now.seconds)
 }
 
 #[cfg(test)]

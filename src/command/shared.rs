@@ -2,7 +2,8 @@
 
 use crate::store::{ClassReport, Store};
 use crate::sync::{Arc, AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering, Rank};
-use crate::telemetry::{CommandCounters, CommandTotals, Registry, StoreTotals};
+use crate::telemetry::watch::{self, Watch};
+use crate::telemetry::{CommandCounters, CommandTotals, Registry, StoreTotals, WatchTotals};
 use crate::time::{Now, Seconds};
 
 /// Verbosity of `-vv` and above: commands and replies are logged.
@@ -25,6 +26,12 @@ pub struct Options {
     pub idle_timeout: bool,
     /// Whether `-L` or `-e` fixed the memory: `cache_memlimit` is then refused.
     pub fixed_memory: bool,
+    /// `-W` turns it off: `watch` is refused.
+    pub watch: bool,
+    /// `worker_logbuf_size`: bytes a thread may record ahead of the lines that are made of it.
+    pub worker_log_bytes: usize,
+    /// `watcher_logbuf_size`: bytes of lines that may wait for one watcher.
+    pub watcher_log_bytes: usize,
 }
 
 impl Default for Options {
@@ -37,6 +44,9 @@ impl Default for Options {
             connections_max: 1024,
             idle_timeout: false,
             fixed_memory: false,
+            watch: true,
+            worker_log_bytes: 64 << 10,
+            watcher_log_bytes: 256 << 10,
         }
     }
 }
@@ -73,6 +83,7 @@ pub(super) struct Baseline {
     pub(super) commands: CommandTotals,
     pub(super) store: StoreTotals,
     pub(super) classes: Vec<ClassReport>,
+    pub(super) watch: WatchTotals,
 }
 
 /// What all threads know.
@@ -84,6 +95,7 @@ pub struct Shared {
     pub(super) pid: u32,
     pub(super) baseline: Mutex<Baseline>,
     store: Arc<Store>,
+    watch: Arc<Watch>,
     counters: Registry<CommandCounters>,
     gauges: ConnectionGauges,
     verbosity: AtomicU8,
@@ -97,6 +109,7 @@ impl Shared {
     pub fn new(options: SharedOptions) -> Self {
         let SharedOptions { options, store, settings, started, pid } = options;
         let verbosity = AtomicU8::new(options.verbosity);
+        let (ring_bytes, watcher_bytes) = (options.worker_log_bytes, options.watcher_log_bytes);
         Self {
             options,
             settings,
@@ -104,6 +117,7 @@ impl Shared {
             pid,
             baseline: Mutex::new(Rank::Server, Baseline::default()),
             store,
+            watch: Arc::new(Watch::new(watch::Options { ring_bytes, watcher_bytes })),
             counters: Registry::new(),
             gauges: ConnectionGauges {
                 current: AtomicUsize::new(0),
@@ -119,6 +133,12 @@ impl Shared {
     #[must_use]
     pub fn store(&self) -> &Arc<Store> {
         &self.store
+    }
+
+    /// Who watches.
+    #[must_use]
+    pub fn watch(&self) -> &Arc<Watch> {
+        &self.watch
     }
 
     /// The options of the start.

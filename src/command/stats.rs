@@ -13,7 +13,7 @@ use crate::protocol::{ErrorText, Reply, VERSION};
 use crate::store::{ClassReport, MemoryReport};
 use crate::sync::Ordering;
 use crate::sys::process;
-use crate::telemetry::{CommandTotals, StoreTotals};
+use crate::telemetry::{CommandTotals, StoreTotals, WatchTotals};
 
 /// A report on its way to the end of an output.
 struct Report<'a> {
@@ -45,6 +45,7 @@ struct Sums {
     commands: CommandTotals,
     store: StoreTotals,
     memory: MemoryReport,
+    watch: WatchTotals,
 }
 
 impl Commands {
@@ -81,6 +82,7 @@ impl Shared {
             commands: self.command_totals(),
             store: self.store().totals(),
             classes: self.store().class_reports(),
+            watch: self.watch().totals(),
         };
         *self.baseline.lock() = baseline;
     }
@@ -88,11 +90,13 @@ impl Shared {
     fn sums(&self) -> Sums {
         let (commands, store) = (self.command_totals(), self.store().totals());
         let memory = self.store().memory_report();
+        let watch = self.watch().totals();
         let baseline = self.baseline.lock();
         let gauges = (store.curr_items, store.bytes);
         let mut store = store.since(&baseline.store);
         (store.curr_items, store.bytes) = gauges;
-        Sums { commands: commands.since(&baseline.commands), store, memory }
+        let commands = commands.since(&baseline.commands);
+        Sums { commands, store, memory, watch: watch.since(&baseline.watch) }
     }
 
     fn classes(&self) -> Vec<ClassReport> {
@@ -114,7 +118,7 @@ fn general(shared: &Shared, now_seconds: u32, report: &mut Report<'_>) {
     general_commands(&sums.commands, report);
     general_traffic(shared, &sums, report);
     general_page_moves(&sums.store, report);
-    general_threads(report);
+    general_threads(shared, &sums.watch, report);
     general_items(&sums, report);
     general_ours(&sums, report);
 }
@@ -217,18 +221,18 @@ fn general_page_moves(store: &StoreTotals, report: &mut Report<'_>) {
     report.numbers(&[("slab_reassign_running", 0), ("slabs_moved", store.pages_moved)]);
 }
 
-/// Threads and logs of memcached's that do not exist here.
-fn general_threads(report: &mut Report<'_>) {
+/// Threads of memcached's that do not exist here, and who watches.
+fn general_threads(shared: &Shared, watch: &WatchTotals, report: &mut Report<'_>) {
     report.numbers(&[
         ("lru_crawler_running", 0),
         ("lru_crawler_starts", 0),
         ("lru_maintainer_juggles", 0),
         ("malloc_fails", 0),
-        ("log_worker_dropped", 0),
-        ("log_worker_written", 0),
-        ("log_watcher_skipped", 0),
-        ("log_watcher_sent", 0),
-        ("log_watchers", 0),
+        ("log_worker_dropped", watch.log_worker_dropped),
+        ("log_worker_written", watch.log_worker_written),
+        ("log_watcher_skipped", watch.log_watcher_skipped),
+        ("log_watcher_sent", watch.log_watcher_sent),
+        ("log_watchers", count(shared.watch().watchers())),
         ("unexpected_napi_ids", 0),
         ("round_robin_fallback", 0),
     ]);

@@ -3,12 +3,13 @@
 use super::Commands;
 use crate::protocol::{ErrorText, Mode, Reply, Store, StoreExtras};
 use crate::store::{self, Incoming, Key, Room, StoreOutcome, StoreRequest};
+use crate::telemetry::watch::{Kinds, StoreStatus};
 
 /// A large value on its way into its item. Ends in [`Commands::finish`] or [`Commands::abandon`].
 #[derive(Debug)]
 pub struct Arriving {
-    incoming: Incoming,
-    mode: Mode,
+    pub(super) incoming: Incoming,
+    pub(super) mode: Mode,
     value_len: usize,
     /// Whether the old value goes when this one is refused.
     refusal_deletes: bool,
@@ -44,6 +45,15 @@ impl Commands {
     /// Stores a value that is whole.
     #[inline(always)]
     pub fn store(&mut self, request: &Store<'_>, value: &[u8]) -> Stored {
+        if self.is_watched(Kinds::ITEMS) {
+            return self.store_watched(request, value);
+        }
+        self.store_now(request, value)
+    }
+
+    /// The same, whoever watches. Inline in both callers: only then is the common one as it was without the other.
+    #[inline(always)]
+    pub(super) fn store_now(&mut self, request: &Store<'_>, value: &[u8]) -> Stored {
         let extras = request.extras.map(|extras| self.store_extras(extras));
         let asked = self.asked(request, extras.as_ref());
         let outcome = self.store.store(&mut self.local, &asked, value, self.now.seconds);
@@ -79,6 +89,11 @@ impl Commands {
 
     /// Stores an arrived value.
     pub fn finish(&mut self, arriving: Arriving) -> Stored {
+        if self.is_watched(Kinds::ITEMS) { self.finish_watched(arriving) } else { self.finish_now(arriving) }
+    }
+
+    /// The same, whoever watches.
+    pub(super) fn finish_now(&mut self, arriving: Arriving) -> Stored {
         let outcome = self.store.commit(&mut self.local, arriving.incoming, words(arriving.mode), self.now.seconds);
         self.count_store(arriving.mode, outcome, arriving.value_len)
     }
@@ -112,7 +127,8 @@ impl Commands {
     /// Refuses a value that has arrived in part and finds no more memory.
     #[cold]
     pub fn refuse_arriving(&mut self, arriving: Arriving) -> Reply {
-        let Arriving { incoming, refusal_deletes, .. } = arriving;
+        let Arriving { incoming, mode, refusal_deletes, .. } = arriving;
+        self.tell_refused(incoming.key(), mode, StoreStatus::NoMemory, refusal_deletes);
         if refusal_deletes {
             self.store.delete(&mut self.local, incoming.key(), None, self.now.seconds);
         }
@@ -180,10 +196,13 @@ impl Commands {
     /// go on reading the old (memcached's rule, for set and every ms).
     #[cold]
     fn refuse(&mut self, request: &Store<'_>, key: Key<'_>, outcome: StoreOutcome) -> Reply {
+        let is_large = outcome == StoreOutcome::TooLarge;
+        let status = if is_large { StoreStatus::TooLarge } else { StoreStatus::NoMemory };
+        self.tell_refused(key, request.mode, status, refusal_deletes(request));
         if refusal_deletes(request) {
             self.store.delete(&mut self.local, key, None, self.now.seconds);
         }
-        if outcome == StoreOutcome::TooLarge { self.count_too_large() } else { self.count_no_memory() }
+        if is_large { self.count_too_large() } else { self.count_no_memory() }
     }
 
     fn count_too_large(&self) -> Reply {

@@ -235,7 +235,7 @@ const TABLE: &[Row] = &[
             missing: "Missing watcher_logbuf_size argument",
             wrong: "could not parse argument to watcher_logbuf_size",
         },
-        Effect::None,
+        Effect::Acts,
     ),
     (
         "worker_logbuf_size",
@@ -245,7 +245,7 @@ const TABLE: &[Row] = &[
             missing: "Missing worker_logbuf_size argument",
             wrong: "could not parse argument to worker_logbuf_size",
         },
-        Effect::None,
+        Effect::Acts,
     ),
     (
         "read_buf_mem_limit",

@@ -133,7 +133,7 @@ impl Config {
         let mut config = Self {
             net: flags.net(&extended)?,
             store: flags.store(clients.workers, &extended)?,
-            commands: flags.commands(&clients),
+            commands: flags.commands(&clients, &extended),
             clients,
             process: flags.process(),
             warnings: Vec::new(),
@@ -329,7 +329,11 @@ impl Flags {
         })
     }
 
-    fn commands(&self, clients: &Clients) -> command::Options {
+    fn commands(&self, clients: &Clients, extended: &Extended) -> command::Options {
+        let kilobytes = |name, default| {
+            let given = extended.integer(name).and_then(|kilobytes| usize::try_from(kilobytes).ok());
+            given.unwrap_or(default) << 10
+        };
         command::Options {
             flush_all: !self.has("disable-flush-all"),
             shutdown: self.has("enable-shutdown"),
@@ -338,6 +342,9 @@ impl Flags {
             connections_max: clients.connections_max,
             idle_timeout: clients.idle_seconds_max.is_some(),
             fixed_memory: self.has("enable-largepages"),
+            watch: !self.has("disable-watch"),
+            worker_log_bytes: kilobytes("worker_logbuf_size", 64),
+            watcher_log_bytes: kilobytes("watcher_logbuf_size", 256),
         }
     }
 

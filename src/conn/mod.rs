@@ -9,6 +9,7 @@ mod kept;
 mod log;
 mod meta;
 mod output;
+mod watch;
 
 #[cfg(test)]
 mod testing;
@@ -26,6 +27,8 @@ use crate::protocol::ascii::classic::{self, Parsed, Plain};
 use crate::protocol::ascii::meta::{Asked, push_stored};
 use crate::protocol::ascii::token::{self, NextKey};
 use crate::protocol::{Admin, ErrorText, Fetch, FetchOptions, Refused, Reply, Request, Store};
+use crate::sync::Arc;
+use crate::telemetry::watch::Watcher;
 use meta::KeptAsked;
 
 /// First byte of a request of the binary protocol, which is not spoken here.
@@ -58,6 +61,8 @@ pub enum Next {
     Write,
     /// Memory for an arriving value: another turn, a little later.
     Wait,
+    /// Lines: it watches, and says nothing any more.
+    Watch,
     /// Its output written, then to be closed.
     Close,
     /// The same, and the server ended.
@@ -80,8 +85,10 @@ enum State {
     Wait(Box<Body>),
     /// In bytes nobody wants.
     Discard(Discard),
-    /// Done.
-    Closing,
+    /// Watching.
+    Watch(Arc<Watcher>),
+    /// Done: what it said was no request, or it has said its last.
+    Closing { is_error: bool },
 }
 
 /// What is being swallowed.
@@ -185,11 +192,18 @@ impl Connection {
         next
     }
 
+    /// Whether it ends because what came was no request.
+    #[must_use]
+    pub fn ends_in_error(&self) -> bool {
+        matches!(self.state, State::Closing { is_error: true })
+    }
+
     /// Gives back what the store lent: the client is gone.
     pub fn close(&mut self, commands: &mut Commands) {
-        match std::mem::replace(&mut self.state, State::Closing) {
+        match std::mem::replace(&mut self.state, State::Closing { is_error: false }) {
             State::Body(body) | State::Wait(body) => body.abandon(commands),
-            State::Ready | State::Keys(_) | State::Discard(_) | State::Closing => {}
+            State::Watch(watcher) => commands.unwatch(&watcher),
+            State::Ready | State::Keys(_) | State::Discard(_) | State::Closing { .. } => {}
         }
         if let Some(mut unsent) = self.unsent.take() {
             unsent.discard(commands);
@@ -205,9 +219,14 @@ impl Connection {
             }
             let step = self.step(&input[used..], turn);
             used += step.used;
-            if let Some(next) = step.next {
-                return (used, next);
+            let Some(next) = step.next else { continue };
+            if next == Next::Watch && matches!(self.state, State::Ready) {
+                used += self.begin_watch(&input[used..], used > 0, turn);
+                if matches!(self.state, State::Ready) {
+                    continue;
+                }
             }
+            return (used, next);
         }
     }
 
@@ -225,7 +244,11 @@ impl Connection {
             State::Keys(options) => self.keys_rare(options, input, turn),
             State::Body(_) | State::Wait(_) => self.body(input, turn),
             State::Discard(discard) => self.discard(discard, input, turn),
-            State::Closing => Step::stop(input.len(), Next::Close),
+            State::Watch(ref watcher) => {
+                watcher.take(turn.output.bytes());
+                Step::stop(input.len(), Next::Watch)
+            }
+            State::Closing { .. } => Step::stop(input.len(), Next::Close),
         }
     }
 
@@ -302,7 +325,9 @@ impl Connection {
             Request::Meta(line) => return self.meta(line, used, input, turn),
             Request::Admin(admin) => return self.admin(admin, used, turn),
             Request::Refused(refused) => self.refuse(refused, turn),
-            Request::Quit => return self.close_after(used),
+            // Whether something came before it is seen from further up.
+            Request::Watch => return Step::stop(0, Next::Watch),
+            Request::Quit => return self.close_after(used, false),
             Request::Hang => return self.hang(input),
         }
         Step::on(used)
@@ -473,22 +498,22 @@ impl Connection {
             Answer::Silence | Answer::Report => {}
             Answer::Reply(reply) => turn.output.push_reply(reply),
             Answer::Shutdown { graceful } => {
-                self.state = State::Closing;
+                self.state = State::Closing { is_error: false };
                 return Step::stop(used, Next::Shutdown { graceful });
             }
         }
         Step::on(used)
     }
 
-    fn close_after(&mut self, used: usize) -> Step {
-        self.state = State::Closing;
+    fn close_after(&mut self, used: usize, is_error: bool) -> Step {
+        self.state = State::Closing { is_error };
         Step::stop(used, Next::Close)
     }
 
     /// Nothing more is understood.
     #[cold]
     fn hang(&mut self, input: &[u8]) -> Step {
-        self.close_after(input.len())
+        self.close_after(input.len(), true)
     }
 }
 
@@ -515,7 +540,7 @@ fn answer(reply: Reply, noreply: bool, turn: &mut Turn<'_>) {
 }
 
 /// Serves a get of one key.
-#[inline(always)]
+#[inline(never)]
 fn get(key: &[u8], used: usize, turn: &mut Turn<'_>) -> Step {
     turn.requests_left -= 1;
     if fetch_key(Fetch { key, options: FetchOptions::GET, extras: None }, turn) {
@@ -525,16 +550,12 @@ fn get(key: &[u8], used: usize, turn: &mut Turn<'_>) -> Step {
 }
 
 /// Fetches a key of a get line. False: its line ends here, with an error.
-#[inline]
+#[inline(never)]
 fn serve_key(fetch: Fetch<'_>, turn: &mut Turn<'_>) -> bool {
-    let Fetch { key, options, extras } = fetch;
-    if options == FetchOptions::GET {
-        fetch_key(Fetch { key, options: FetchOptions::GET, extras: None }, turn)
-    } else {
-        fetch_key(Fetch { key, options, extras }, turn)
-    }
+    fetch_key(fetch, turn)
 }
 
+/// The same, folded into callers that know the options.
 #[inline(always)]
 fn fetch_key(fetch: Fetch<'_>, turn: &mut Turn<'_>) -> bool {
     let output = &mut *turn.output;

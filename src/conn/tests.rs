@@ -212,7 +212,7 @@ fn a_planned_flush_comes_with_its_second() {
     let at = |client: &mut Client, seconds: u32, request: &[u8]| {
         let mut now = crate::command::testing::NOW;
         now.seconds.0 += seconds;
-        client.commands.begin_turn(now);
+        client.commands.begin_turn(now, || 0);
         client.ask(request)
     };
     at(&mut client, 0, b"set k 0 0 1\r\nx\r\nflush_all 10\r\n");

@@ -1,7 +1,8 @@
 //! [`Stream`]: one client's socket, TCP or unix.
 
 use std::io::{self, IoSlice, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
@@ -55,6 +56,21 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.as_fd(),
             Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+
+    /// Its descriptor: a number no two open clients have.
+    #[must_use]
+    pub fn descriptor(&self) -> u32 {
+        u32::try_from(self.as_fd().as_raw_fd()).expect("an open socket's descriptor is not negative")
+    }
+
+    /// The client's address; `None` for one of a unix socket, and for one that is gone.
+    #[must_use]
+    pub fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().ok(),
+            Self::Unix(_) => None,
         }
     }
 

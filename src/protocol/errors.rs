@@ -59,6 +59,12 @@ pub enum ErrorText {
     MetaInvalidSetMode,
     /// `ma` with an unknown mode.
     MetaInvalidArithmeticMode,
+    /// `watch` under `-W`.
+    WatchNotAllowed,
+    /// `watch` behind commands whose answers are not out yet.
+    WatchPipelined,
+    /// `watch` where twenty do already.
+    WatchersTooMany,
 }
 
 impl ErrorText {
@@ -94,6 +100,9 @@ impl ErrorText {
             Self::MetaInvalidDelta => "CLIENT_ERROR invalid numeric delta value",
             Self::MetaInvalidSetMode => "CLIENT_ERROR invalid mode for ms M token",
             Self::MetaInvalidArithmeticMode => "CLIENT_ERROR invalid mode for ma M token",
+            Self::WatchNotAllowed => "CLIENT_ERROR watch commands not allowed",
+            Self::WatchPipelined => "ERROR cannot pipeline other commands before watch",
+            Self::WatchersTooMany => "WATCHER_TOO_MANY log watcher limit reached",
         }
     }
 }

@@ -27,6 +27,8 @@ pub enum Request<'a> {
     Admin(Admin<'a>),
     /// A request that cannot be understood, but answered.
     Refused(Refused),
+    /// What happens is to be told from now on, instead of anything being answered. The words stand in the line.
+    Watch,
     /// Close the connection when the replies so far are sent.
     Quit,
     /// Close the connection at once: what is there does not speak this protocol.

@@ -4,11 +4,13 @@
 //! read comes back short.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 
 use crate::command::Commands;
 use crate::conn::{Connection, Next, Output, Turn};
 use crate::net::Stream;
 use crate::sys::process::{self, Signal};
+use crate::telemetry::watch::CloseReason;
 use crate::time::Seconds;
 
 /// Pieces of output given to the kernel in one call.
@@ -36,8 +38,10 @@ pub(super) enum Verdict {
     Again,
     /// Memory, in a turn a little later.
     Wait,
+    /// Lines: it watches.
+    Watch,
     /// Nothing: it is to be closed.
-    Gone,
+    Gone(CloseReason),
 }
 
 /// How writing ended.
@@ -93,6 +97,21 @@ impl Client {
         self.is_readable |= event.is_readable() || self.is_hung_up;
     }
 
+    /// Its descriptor.
+    pub(super) fn descriptor(&self) -> u32 {
+        self.stream.descriptor()
+    }
+
+    /// Whether it came over TCP.
+    pub(super) fn is_tcp(&self) -> bool {
+        self.stream.is_tcp()
+    }
+
+    /// Its address, if it has one and is still there.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.stream.peer()
+    }
+
     /// Whether it has been silent for more than `seconds`, all its requests being answered. A unix socket's
     /// client may be silent for ever (memcached's rule).
     pub(super) fn is_idle_for(&self, seconds: u32, now: Seconds) -> bool {
@@ -127,13 +146,15 @@ impl Client {
                 if let Err(verdict) = self.read(bench) {
                     return verdict;
                 }
+            } else if self.has_left() {
+                return Verdict::Gone(CloseReason::Error);
             } else {
                 self.next = self.connection.resume(&mut bench.turn);
             }
             match self.write(bench) {
                 Written::All => {}
                 Written::Blocked => return Verdict::Idle,
-                Written::Gone => return Verdict::Gone,
+                Written::Gone => return Verdict::Gone(CloseReason::Error),
             }
             if let Some(verdict) = self.judge(bench) {
                 return verdict;
@@ -147,7 +168,7 @@ impl Client {
     fn write_unsent(&mut self, bench: &mut Bench<'_>) -> Option<Verdict> {
         let unsent = self.connection.unsent()?;
         if !self.is_writable {
-            return Some(Verdict::Idle);
+            return Some(if self.has_left() { Verdict::Gone(CloseReason::Error) } else { Verdict::Idle });
         }
         let before = unsent.unsent_len();
         match write_all(&mut self.stream, unsent, bench.turn.commands) {
@@ -159,9 +180,20 @@ impl Client {
                 self.is_writable = false;
                 return Some(Verdict::Idle);
             }
-            Written::Gone => return Some(Verdict::Gone),
+            Written::Gone => return Some(Verdict::Gone(CloseReason::Error)),
         }
-        (self.next == Next::Close).then_some(Verdict::Gone)
+        (self.next == Next::Close).then(|| Verdict::Gone(self.last_reason()))
+    }
+
+    /// Whether it watched and left: nothing is read of who watches, so nothing else would tell. memcached calls that an
+    /// error.
+    fn has_left(&self) -> bool {
+        self.next == Next::Watch && self.is_hung_up
+    }
+
+    /// Why a connection ends that has come to its end.
+    fn last_reason(&self) -> CloseReason {
+        if self.connection.ends_in_error() { CloseReason::Error } else { CloseReason::Normal }
     }
 
     /// Reads once, behind what was kept, and serves it.
@@ -169,18 +201,18 @@ impl Client {
         let kept = self.connection.kept().len();
         let Some(room) = bench.scratch.get_mut(kept..).filter(|room| !room.is_empty()) else {
             // A line of that length is no request.
-            return Err(Verdict::Gone);
+            return Err(Verdict::Gone(CloseReason::Error));
         };
         let (room_len, n) = (room.len(), self.stream.read(room));
         let n = match n {
-            Ok(0) => return Err(Verdict::Gone),
+            Ok(0) => return Err(Verdict::Gone(CloseReason::Normal)),
             Ok(n) => n,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.is_readable = false;
                 return Err(Verdict::Idle);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(Verdict::Again),
-            Err(_) => return Err(Verdict::Gone),
+            Err(_) => return Err(Verdict::Gone(CloseReason::Error)),
         };
         self.is_readable = n == room_len || self.is_hung_up;
         self.last_heard = bench.turn.commands.now().seconds;
@@ -231,10 +263,11 @@ impl Client {
             }
             Next::Write => None,
             Next::Wait => Some(Verdict::Wait),
-            Next::Close => Some(Verdict::Gone),
+            Next::Watch => Some(Verdict::Watch),
+            Next::Close => Some(Verdict::Gone(self.last_reason())),
             Next::Shutdown { .. } => {
                 self.raise_if_shutdown();
-                Some(Verdict::Gone)
+                Some(Verdict::Gone(CloseReason::Shutdown))
             }
         }
     }

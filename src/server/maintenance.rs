@@ -6,14 +6,17 @@ use std::time::Duration;
 use super::clock::Clock;
 use super::roster::Roster;
 use crate::store::{Progress, Store};
+use crate::telemetry::watch::Recorder;
 
 /// The coarse clock ticks late by up to this: waking before the tick would find the old second.
 const CLOCK_TICK: Duration = Duration::from_millis(10);
 
 /// Works until the roster stops. To end a sleep early, unpark the thread.
-pub(super) fn run(store: &Store, roster: &Roster, clock: Clock) {
+pub(super) fn run(store: &Store, roster: &Roster, clock: Clock, recorder: Recorder) {
     let mut local = store.local();
+    local.set_recorder(recorder);
     while !roster.is_stopping() {
+        local.recorder_mut().begin_turn(Clock::unix_micros);
         match store.step(&mut local, clock.now()) {
             // A step holds locks for at most 50 us; between steps who waits for them goes first.
             Progress::More => thread::yield_now(),

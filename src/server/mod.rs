@@ -17,6 +17,7 @@ mod maintenance;
 pub mod roster;
 pub mod signals;
 mod slots;
+mod watch;
 pub mod worker;
 
 use acceptor::{Acceptor, Limits};
@@ -29,6 +30,7 @@ use crate::config::Config;
 use crate::net::{self, Listener};
 use crate::store::{self, Store};
 use crate::sync::Arc;
+use crate::telemetry::watch::{Call, Watch};
 
 /// Why a server could not be started.
 #[derive(Debug)]
@@ -73,6 +75,7 @@ pub struct Running {
     roster: Arc<Roster>,
     threads: Vec<JoinHandle<()>>,
     maintenance: JoinHandle<()>,
+    watch: JoinHandle<()>,
 }
 
 impl Server {
@@ -113,6 +116,11 @@ impl Server {
         }));
         let limits = Limits { connections_max: clients.connections_max, refuse_fast: clients.refuse_fast };
         let acceptor = Acceptor::new(door, self.listeners, Arc::clone(&roster), limits, Arc::clone(&shared), clock)?;
+        // Before any worker can have a client that watches.
+        let (events, of_watch) = (Arc::clone(shared.watch()), Arc::clone(&roster));
+        let watch = spawn("watch".to_owned(), move || watch::run(&events, &of_watch))?;
+        let drains = watch.thread().clone();
+        shared.watch().on_first(Call::new(move || drains.unpark()));
         let mut threads = Vec::with_capacity(polls.len() + 1);
         for (number, poll) in polls.into_iter().enumerate() {
             let options = WorkerOptions {
@@ -128,11 +136,13 @@ impl Server {
         }
         threads.push(spawn("acceptor".to_owned(), || acceptor.run())?);
         let (store, of_maintenance) = (Arc::clone(shared.store()), Arc::clone(&roster));
-        let maintenance = spawn("maintenance".to_owned(), move || maintenance::run(&store, &of_maintenance, clock))?;
+        let recorder = Watch::recorder(shared.watch());
+        let maintenance =
+            spawn("maintenance".to_owned(), move || maintenance::run(&store, &of_maintenance, clock, recorder))?;
         let (called, woken) = (maintenance.thread().clone(), Arc::clone(&roster));
         shared.store().on_work(move || called.unpark());
         shared.store().on_drain(move || woken.wake_workers());
-        Ok(Running { roster, threads, maintenance })
+        Ok(Running { roster, threads, maintenance, watch })
     }
 }
 
@@ -140,8 +150,11 @@ impl Running {
     /// Ends all threads and waits for them. Requests that have been read are answered.
     pub fn stop(self) {
         self.roster.stop();
-        self.maintenance.thread().unpark();
-        for thread in self.threads.into_iter().chain([self.maintenance]) {
+        let sleepers = [self.maintenance, self.watch];
+        for sleeper in &sleepers {
+            sleeper.thread().unpark();
+        }
+        for thread in self.threads.into_iter().chain(sleepers) {
             if thread.join().is_err() {
                 log::error!("a thread had ended before it was told to");
             }

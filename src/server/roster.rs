@@ -109,10 +109,15 @@ impl Roster {
 
     /// Wakes every worker: each then ends a turn.
     pub fn wake_workers(&self) {
-        for desk in &self.desks {
-            if let Err(error) = desk.waker.wake() {
-                log::error!("cannot wake a worker: {error}");
-            }
+        for worker in 0..self.desks.len() {
+            self.wake_worker(worker);
+        }
+    }
+
+    /// Wakes one worker: it then has a turn.
+    pub fn wake_worker(&self, worker: usize) {
+        if let Err(error) = self.desks[worker].waker.wake() {
+            log::error!("cannot wake a worker: {error}");
         }
     }
 

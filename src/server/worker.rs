@@ -3,11 +3,11 @@
 //! A turn is one wait for all sockets, then a bounded piece of work for every client that is ready or was
 //! stopped by its budget in the last turn. Nothing wakes an idle worker.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
 
 use super::client::{Bench, Client, Verdict};
@@ -18,6 +18,7 @@ use crate::command::{Commands, Shared};
 use crate::conn::{Output, Turn};
 use crate::net::Stream;
 use crate::sync::{Arc, Ordering};
+use crate::telemetry::watch::{Call, CloseReason, Event, Kinds, Peer, Transport};
 use crate::time::Seconds;
 
 /// Most bytes read from a client in a turn; a longer line is no request.
@@ -70,6 +71,10 @@ pub struct Worker {
     run_queue: VecDeque<Token>,
     /// Clients that wait for memory.
     waiting: Vec<Token>,
+    /// Clients that watch: served when the worker is called.
+    watching: Vec<Token>,
+    /// Addresses of clients that came while connections were watched: one that is reset has none any more.
+    peers: HashMap<Token, SocketAddr>,
     scratch: Box<[u8]>,
     output: Output,
     next_idle_scan: Seconds,
@@ -82,6 +87,9 @@ impl Worker {
     #[must_use]
     pub fn new(options: WorkerOptions) -> Self {
         let WorkerOptions { number, poll, roster, shared, clock, requests_per_turn, idle_seconds_max } = options;
+        let mut commands = Commands::new(Arc::clone(&shared), clock.now());
+        let of_lines = Arc::clone(&roster);
+        commands.on_lines(Call::new(move || of_lines.wake_worker(number)));
         Self {
             number,
             poll,
@@ -89,11 +97,13 @@ impl Worker {
             clock,
             requests_per_turn,
             idle_seconds_max,
-            commands: Commands::new(Arc::clone(&shared), clock.now()),
+            commands,
             shared,
             slots: Slots::new(),
             run_queue: VecDeque::new(),
             waiting: Vec::new(),
+            watching: Vec::new(),
+            peers: HashMap::new(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             output: Output::for_worker(),
             next_idle_scan: Seconds::START,
@@ -115,7 +125,7 @@ impl Worker {
             }
         }
         for token in self.slots.tokens(|_| true) {
-            self.close(token);
+            self.close(token, CloseReason::Normal);
         }
         self.commands.end_turn();
     }
@@ -135,7 +145,7 @@ impl Worker {
     }
 
     fn turn(&mut self, events: &Events) {
-        self.commands.begin_turn(self.clock.now());
+        self.commands.begin_turn(self.clock.now(), Clock::unix_micros);
         self.turns += 1;
         let queued = self.run_queue.len();
         let waiting = self.waiting.len();
@@ -143,6 +153,7 @@ impl Worker {
         for event in events {
             if event.token() == WAKE {
                 self.admit_arrivals();
+                self.serve_watching(budget);
             } else {
                 self.serve(event.token(), Some(event), budget);
             }
@@ -167,34 +178,38 @@ impl Worker {
     fn serve_left_over(&mut self, queued: usize, waiting: usize, budget: usize) {
         // Who waits again, or anew, stands behind those whose turn it is.
         for token in self.waiting.drain(..waiting).collect::<Vec<_>>() {
+            self.set_queued(token, false);
             self.serve(token, None, budget);
         }
         for _ in 0..queued {
             let Some(token) = self.run_queue.pop_front() else { break };
+            self.set_queued(token, false);
             self.serve(token, None, budget);
         }
     }
 
     /// A client's turn: for what the kernel says, or for what it has left over.
     #[inline(always)]
-    fn serve(&mut self, token: Token, event: Option<&Event>, budget: usize) {
+    fn serve(&mut self, token: Token, event: Option<&mio::event::Event>, budget: usize) {
         let Some(client) = self.slots.get_mut(token) else { return };
-        match event {
-            None => client.is_queued = false,
-            Some(event) => {
-                client.note(event);
-                // Who is queued has its turn when the queue does.
-                if client.is_queued {
-                    return;
-                }
+        if let Some(event) = event {
+            client.note(event);
+            // Who is queued has its turn when the queue does.
+            if client.is_queued {
+                return;
             }
+        }
+        let mut is_logged = self.shared.logs_commands();
+        if self.commands.is_watched(Kinds::ITEMS | Kinds::COMMANDS) {
+            self.commands.serve_for(client.descriptor());
+            is_logged |= self.commands.is_watched(Kinds::COMMANDS);
         }
         let mut bench = Bench {
             turn: Turn {
                 commands: &mut self.commands,
                 output: &mut self.output,
                 requests_left: budget,
-                logged_as: self.shared.logs_commands().then(|| logged_as(token)),
+                logged_as: is_logged.then(|| logged_as(token)),
             },
             scratch: &mut self.scratch,
             turns: self.turns,
@@ -211,20 +226,37 @@ impl Worker {
         match verdict {
             Verdict::Idle => {}
             Verdict::Again => {
-                self.set_queued(token);
+                self.set_queued(token, true);
                 self.run_queue.push_back(token);
             }
             Verdict::Wait => {
-                self.set_queued(token);
+                self.set_queued(token, true);
                 self.waiting.push(token);
             }
-            Verdict::Gone => self.close(token),
+            Verdict::Watch => self.note_watching(token),
+            Verdict::Gone(reason) => self.close(token, reason),
         }
     }
 
-    fn set_queued(&mut self, token: Token) {
+    #[cold]
+    fn note_watching(&mut self, token: Token) {
+        if !self.watching.contains(&token) {
+            self.watching.push(token);
+        }
+    }
+
+    /// Lines may have come for clients that watch.
+    fn serve_watching(&mut self, budget: usize) {
+        // From the end: who turns out to have left is taken out.
+        for at in (0..self.watching.len()).rev() {
+            let Some(&token) = self.watching.get(at) else { continue };
+            self.serve(token, None, budget);
+        }
+    }
+
+    fn set_queued(&mut self, token: Token, is_queued: bool) {
         if let Some(client) = self.slots.get_mut(token) {
-            client.is_queued = true;
+            client.is_queued = is_queued;
         }
     }
 
@@ -238,17 +270,40 @@ impl Worker {
         // Relaxed: a gauge for reports.
         self.shared.connections().current.fetch_add(1, Ordering::Relaxed);
         let token = self.slots.insert(Client::new(stream, self.commands.now().seconds));
+        if self.commands.is_watched(Kinds::CONNECTIONS) {
+            self.tell_open(token);
+        }
         let Some(client) = self.slots.get_mut(token) else { return };
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = self.poll.registry().register(client.stream(), token, interest) {
             log::error!("cannot wait for a client: {error}");
-            self.close(token);
+            self.close(token, CloseReason::Error);
         }
     }
 
     #[cold]
-    fn close(&mut self, token: Token) {
+    fn tell_open(&mut self, token: Token) {
+        let Some(client) = self.slots.get_mut(token) else { return };
+        let address = client.peer();
+        if let Some(address) = address {
+            self.peers.insert(token, address);
+        }
+        tell_peer(&self.commands, client, address, None);
+    }
+
+    #[cold]
+    fn tell_close(&mut self, token: Token, client: &Client, reason: CloseReason) {
+        let address = self.peers.remove(&token);
+        if self.commands.is_watched(Kinds::CONNECTIONS) {
+            tell_peer(&self.commands, client, address.or_else(|| client.peer()), Some(reason));
+        }
+    }
+
+    #[cold]
+    fn close(&mut self, token: Token, reason: CloseReason) {
         let Some(client) = self.slots.remove(token) else { return };
+        self.watching.retain(|watching| *watching != token);
+        self.tell_close(token, &client, reason);
         client.close(&mut self.commands);
         // Relaxed: a gauge for reports.
         self.shared.connections().current.fetch_sub(1, Ordering::Relaxed);
@@ -272,7 +327,7 @@ impl Worker {
             let number = logged_as(slowest);
             log::warn!("closing client {number}: it reads too slowly, and values it asked for are gone but for it");
             self.commands.counters().slow_reader_kicks.bump();
-            self.close(slowest);
+            self.close(slowest, CloseReason::Error);
         }
     }
 
@@ -286,9 +341,21 @@ impl Worker {
         self.next_idle_scan = Seconds(now.0.saturating_add(1));
         for token in self.slots.tokens(|client| client.is_idle_for(seconds_max, now)) {
             self.commands.counters().idle_kicks.bump();
-            self.close(token);
+            self.close(token, CloseReason::IdleTimeout);
         }
     }
+}
+
+/// Says that a client came or went.
+fn tell_peer(commands: &Commands, client: &Client, address: Option<SocketAddr>, closed: Option<CloseReason>) {
+    let (text, transport) = match (address, client.is_tcp()) {
+        (Some(address), _) => (address.ip().to_string(), Transport::Tcp),
+        (None, true) => (String::new(), Transport::Tcp),
+        (None, false) => ("unix".to_owned(), Transport::Local),
+    };
+    let port = address.map_or(0, |address| address.port());
+    let peer = Peer { address: text.as_bytes(), port, transport, cfd: client.descriptor() };
+    commands.tell(&closed.map_or(Event::Open(peer), |reason| Event::Close(peer, reason)));
 }
 
 /// The number a client is called by in the log.

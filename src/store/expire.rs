@@ -11,6 +11,7 @@ use super::slab::classes::ClassId;
 use super::slab::page::{NEVER, PageId};
 use super::{ClassLock, Store};
 use crate::sync::Ordering;
+use crate::telemetry::watch::Event;
 use crate::time::{Expiry, Seconds};
 
 /// Chunks looked at in one step: about twenty microseconds of them.
@@ -35,6 +36,15 @@ pub(super) struct Sweep {
     begun: Option<Seconds>,
     /// The second in which something flushed was first seen.
     flush_seen: Option<Seconds>,
+    /// What the pass has come to so far, by class.
+    looks: Vec<Looked>,
+}
+
+/// What a pass has come to in a class.
+#[derive(Clone, Copy, Debug, Default)]
+struct Looked {
+    examined: u64,
+    reclaimed: u64,
 }
 
 impl Store {
@@ -49,7 +59,7 @@ impl Store {
         }
         for _ in 0..PAGES_A_STEP {
             if PageId(sweep.page).index() >= self.pool.pages_used() {
-                return self.end_pass(sweep);
+                return self.end_pass(sweep, local, now);
             }
             if self.is_due(sweep, now) {
                 self.sweep_chunks(sweep, local, now);
@@ -73,13 +83,15 @@ impl Store {
 
     fn begin_pass(&self, sweep: &mut Sweep, now: Seconds, flush_is_due: bool) {
         sweep.begun = Some(now);
+        sweep.looks.clear();
+        sweep.looks.resize(self.classes.len(), Looked::default());
         sweep.flush_marks = flush_is_due.then(|| {
             (0..self.index.stripe_count()).filter_map(|stripe| Some((stripe, self.index.flush_mark(stripe)?))).collect()
         });
     }
 
     /// Ends what the pass was for; true while marks are left.
-    fn end_pass(&self, sweep: &mut Sweep) -> bool {
+    fn end_pass(&self, sweep: &mut Sweep, local: &Local, now: Seconds) -> bool {
         if let Some(marks) = &mut sweep.flush_marks {
             let rest = marks.len().saturating_sub(STRIPES_A_STEP);
             for (stripe, mark) in marks.drain(rest..) {
@@ -91,6 +103,7 @@ impl Store {
         }
         // What was flushed while the pass was under way takes another.
         sweep.flush_marks = None;
+        report(sweep, local, now);
         (sweep.page, sweep.chunk) = (0, 0);
         false
     }
@@ -117,8 +130,10 @@ impl Store {
         let done = self.look_at_chunks(sweep, class, now, &mut dead, &mut checked);
         local.counters.sweep_items_checked.add(checked);
         local.class(class).crawler_items_checked.add(checked);
+        sweep.looks[class.index()].examined += checked;
         for victim in dead {
             if self.evict(local, victim, now) {
+                sweep.looks[class.index()].reclaimed += 1;
                 local.counters.sweep_reclaimed.bump();
                 local.class(class).crawler_reclaimed.bump();
             }
@@ -170,5 +185,14 @@ impl Store {
     pub(super) fn looks_dead(&self, guard: &ClassLock<'_>, chunk: Chunk<'_>, now: Seconds) -> bool {
         chunk.expiry().has_passed(now)
             || self.index.any_flushed() && self.index.is_flushed(self.index.hash(chunk.key(&**guard)), chunk.cas())
+    }
+}
+
+/// Says what a pass has come to, class by class, where anything was looked at.
+fn report(sweep: &Sweep, local: &Local, now: Seconds) {
+    let elapsed = sweep.begun.map_or(0, |begun| now.0.saturating_sub(begun.0));
+    let looked = (1..).zip(&sweep.looks).filter(|(_, looked)| looked.examined > 0);
+    for (class, &Looked { examined, reclaimed }) in looked {
+        local.recorder.record(&Event::Sweep { class, elapsed, examined, reclaimed });
     }
 }

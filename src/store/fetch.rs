@@ -2,7 +2,7 @@
 
 use super::Store;
 use super::item::{Chunk, EXPTIME_BYTES, Marks, NewItem, Ref, access_of, mark, state};
-use super::outcome::{Create, Details, Fetch, FetchExtras, FetchOutcome, ItemView, Key, Miss, Value};
+use super::outcome::{Create, Details, Fetch, FetchExtras, FetchOutcome, ItemView, Key, Miss, Peeked, Value};
 use super::reserve::Local;
 use super::slab::classes::ClassId;
 use super::table::{Found, LockedStripe};
@@ -28,6 +28,22 @@ impl Store {
             Ok(found) => FetchOutcome::Hit(self.lend(&stripe, local, found.reference, fetch, None, now, visit)),
             Err(miss) => FetchOutcome::Miss(miss),
         }
+    }
+
+    /// What is under a key, for who only watches: nothing changes by it, and nothing is counted.
+    ///
+    /// # Errors
+    /// Why there is nothing.
+    #[inline(never)]
+    pub fn peek(&self, key: Key<'_>, now: Seconds) -> Result<Peeked, Miss> {
+        let stripe = self.index.lock(key.hash);
+        let found = stripe.find(&self.pages, key).ok_or(Miss::Absent)?;
+        let chunk = self.pages.chunk(found.reference);
+        if let Some(miss) = self.why_dead(&stripe, chunk, now) {
+            return Err(miss);
+        }
+        let class = self.class_of(found.reference).number();
+        Ok(Peeked { class, value_len: chunk.value_len(), expiry: chunk.expiry() })
     }
 
     /// A fetch that may leave something behind: another expiry, a mark, an item that was not there.
@@ -133,7 +149,7 @@ impl Store {
         Details {
             value_len: chunk.value_len(),
             item_bytes: chunk.item_bytes(),
-            class: u32::from(self.class_of(reference).0) + 1,
+            class: self.class_of(reference).number(),
             expiry: chunk.expiry(),
             idle_seconds: u32::from(access_of(now).wrapping_sub(chunk.access())),
             was_fetched: chunk.state() & state::FETCHED != 0,

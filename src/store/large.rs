@@ -79,6 +79,12 @@ impl Incoming {
         self.total - self.filled
     }
 
+    /// When it will die.
+    #[must_use]
+    pub fn expiry(&self) -> Expiry {
+        self.expiry
+    }
+
     /// The key it will be stored under.
     #[must_use]
     pub fn key(&self) -> Key<'_> {

@@ -32,14 +32,14 @@ pub use options::Options;
 pub use outcome::{
     Arithmetic, ArithmeticExtras, ArithmeticOutcome, ArithmeticRequest, ClassReport, Create, DeleteExtras,
     DeleteOutcome, Details, Emptied, Fetch, FetchExtras, FetchOutcome, ItemView, Key, MemoryReport, Miss, Mode,
-    OpenError, Progress, StoreExtras, StoreOutcome, StoreRequest, Value,
+    OpenError, Peeked, Progress, StoreExtras, StoreOutcome, StoreRequest, Value,
 };
 pub use reserve::Local;
 
 use self::arena::{Arena, Geometry};
 use self::evict::Blocks;
 use self::evict::ghost::Ghost;
-use self::item::Chunk;
+use self::item::{Chunk, small_item_bytes};
 use self::rebalance::Mover;
 use self::report::ClassCounters;
 use self::slab::classes::ClassTable;
@@ -51,6 +51,7 @@ use crate::hash::KeyHasher;
 use crate::limits::{CLIENT_FLAGS_BYTES, MEMCACHED_ITEM_OVERHEAD_BYTES};
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, Rank};
 use crate::telemetry::{Registry, StoreCounters};
+use crate::time::Expiry;
 
 /// All items and the memory they live in.
 pub struct Store {
@@ -162,6 +163,14 @@ impl Store {
     pub fn on_drain(&self, call: impl Fn() + Send + Sync + 'static) {
         // As for `on_work`.
         let _ = self.call_threads.set(Box::new(call));
+    }
+
+    /// The number of the class that an item of such a value would be of: that of its first part, if it takes several.
+    #[must_use]
+    pub fn class_for(&self, key_len: usize, client_flags: u32, expiry: Expiry, value_len: usize) -> u32 {
+        let bytes = small_item_bytes(key_len, client_flags, expiry, value_len);
+        let last = || self.pages.classes.all().last().expect("there are classes");
+        self.small_class(bytes, value_len).unwrap_or_else(last).number()
     }
 
     /// The number on the wire for an item's version: a client's own, or ours; 0 with `-C`.

@@ -117,6 +117,17 @@ pub enum FetchOutcome<R> {
     NoMemory,
 }
 
+/// What is under a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peeked {
+    /// The number of its class.
+    pub class: u32,
+    /// Length of the value in bytes.
+    pub value_len: usize,
+    /// When it dies.
+    pub expiry: Expiry,
+}
+
 /// Why a fetch missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Miss {

@@ -14,6 +14,7 @@ use super::reserve::{Effort, Local};
 use super::slab::classes::ClassId;
 use super::slab::page::PageId;
 use crate::sync::{Ordering, yield_now};
+use crate::telemetry::watch::Event;
 use crate::time::{Now, Seconds};
 
 /// Chunks of a draining page looked at in one step.
@@ -118,10 +119,11 @@ impl Store {
         let sweeping = self.sweep_step(&mut mover.sweep, local, now);
         let growing = self.ghost_step();
         drop(mover);
+        // Between steps another thread may be emptying a page, and this one does not come to a turn's end.
+        self.surrender(local);
         if moving || sweeping || growing {
             return Progress::More;
         }
-        self.surrender(local);
         Progress::IdleUntil(Seconds(now.0.saturating_add(1)))
     }
 
@@ -145,6 +147,8 @@ impl Store {
     /// Empties a page for a class right now, in steps, by the calling thread; false when no class could give one.
     #[cold]
     pub(super) fn move_page_to(&self, local: &mut Local, class: ClassId, now: Seconds) -> bool {
+        // Who waits for the mover holds nothing that the page being emptied could be waiting for.
+        self.surrender(local);
         let mut mover = self.mover.lock();
         for _ in 0..DRIVEN_STEPS_MAX {
             let Some(drain) = mover.drain else {
@@ -244,6 +248,7 @@ impl Store {
             page
         };
         mover.drain = Some(Drain { page, class, chunk: 0, passes: 0, to });
+        local.recorder.record(&Event::Move { from: class.number(), to: to.map_or(0, ClassId::number) });
         // Release: pairs with the load at the end of a turn: who sees the epoch sees the page draining.
         self.drain_epoch.fetch_add(1, Ordering::Release);
         true

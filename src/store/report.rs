@@ -109,7 +109,7 @@ impl Store {
         let chunks_per_page = number(self.pages.chunks_per_page(class));
         let free_chunks = u64::from(state.free_chunks);
         ClassReport {
-            class: u32::from(class.0) + 1,
+            class: class.number(),
             chunk_size: number(self.pages.classes.chunk_bytes(class)),
             chunks_per_page,
             total_pages: pages,

@@ -16,6 +16,7 @@ use super::table::LockedStripe;
 use super::{Miss, Store};
 use crate::sync::{Arc, Ordering};
 use crate::telemetry::StoreCounters;
+use crate::telemetry::watch::{Event, Kinds, Recorder};
 use crate::time::Seconds;
 
 /// Most chunks a magazine holds.
@@ -38,6 +39,8 @@ pub struct Local {
     /// The last drain this thread has answered.
     drain_epoch: u32,
     victims: Vec<Victim>,
+    /// Where it says what happens, for who watches.
+    pub(super) recorder: Recorder,
 }
 
 /// What a thread has of one class.
@@ -74,7 +77,26 @@ impl Local {
             frees: 0,
             drain_epoch: 0,
             victims: Vec::with_capacity(MAGAZINE_CHUNKS_MAX),
+            recorder: Recorder::off(),
         }
+    }
+
+    /// Gives it a way to say what happens.
+    pub fn set_recorder(&mut self, recorder: Recorder) {
+        self.recorder = recorder;
+    }
+
+    /// Where it says what happens.
+    #[must_use]
+    #[inline]
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// The same, to tell it of a turn or a client.
+    #[inline]
+    pub fn recorder_mut(&mut self) -> &mut Recorder {
+        &mut self.recorder
     }
 
     /// The counters of a class.
@@ -256,7 +278,7 @@ impl Store {
         stripe.remove(victim.hash, slot);
         match dead {
             Some(_) => self.count_reclaimed(local, victim.reference, chunk),
-            None => self.count_evicted(local, victim.reference, chunk, now),
+            None => self.count_evicted(local, &stripe, victim.reference, now),
         }
         self.let_go(local, victim.reference);
         drop(stripe);
@@ -285,7 +307,8 @@ impl Store {
         }
     }
 
-    pub(super) fn count_evicted(&self, local: &Local, reference: Ref, chunk: Chunk<'_>, now: Seconds) {
+    pub(super) fn count_evicted(&self, local: &Local, stripe: &LockedStripe<'_>, reference: Ref, now: Seconds) {
+        let chunk = self.pages.chunk(reference);
         let class = local.class(self.class_of(reference));
         let bits = chunk.state();
         local.counters.evictions.bump();
@@ -299,6 +322,16 @@ impl Store {
             class.evicted_nonzero.bump();
         }
         class.last_evicted_age.set(u64::from(super::item::access_of(now).wrapping_sub(chunk.access())));
+        if local.recorder.is_watched(Kinds::EVICTIONS) {
+            local.recorder.record(&Event::Evict {
+                key: chunk.key(&*stripe.state),
+                was_fetched: bits & state::FETCHED != 0,
+                ttl: chunk.expiry().seconds_left(now),
+                idle: u32::from(super::item::access_of(now).wrapping_sub(chunk.access())),
+                class: self.class_of(reference).number(),
+                size: u64::try_from(chunk.value_len()).unwrap_or(u64::MAX),
+            });
+        }
     }
 
     /// A larger class's free chunk, or the eviction of one of its items.

@@ -379,7 +379,7 @@ impl Store {
             .min_by_key(|&(reference, _)| self.pages.chunk(reference).state() & (state::FREQUENCY | state::MAIN));
         let Some((reference, slot)) = coldest else { return true };
         stripe.remove(hash, slot);
-        self.count_evicted(local, reference, self.pages.chunk(reference), now);
+        self.count_evicted(local, &stripe, reference, now);
         local.counters.index_evictions.bump();
         self.let_go(local, reference);
         true

@@ -7,6 +7,7 @@
 mod random;
 mod reference;
 mod run;
+mod shrink;
 
 use flagstone::store::Options;
 use run::{Mix, run};

@@ -69,3 +69,4 @@ mod server;
 mod signals;
 mod stats;
 mod storage;
+mod watch;

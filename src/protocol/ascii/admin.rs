@@ -10,6 +10,7 @@ pub(super) fn parse<'a>(name: &[u8], mut words: Words<'a>) -> Option<Request<'a>
     let request = match name {
         b"version" => Request::Admin(Admin::Version),
         b"quit" => Request::Quit,
+        b"watch" => Request::Watch,
         b"stats" => Request::Admin(Admin::Stats { report: words.next().unwrap_or_default() }),
         b"flush_all" => parse_flush_all(words),
         b"verbosity" => parse_verbosity(words),

@@ -246,7 +246,8 @@ impl ClassState {
         let chunk = pages.chunk(reference);
         let bits = chunk.update_state(|bits| bits & !state::IN_RING);
         let is_valid = bits & state::IN_RING != 0 && bits & state::MAIN == 0 && chunk.is_item();
-        is_valid.then_some((reference, chunk))
+        // An item of a draining page gets an entry again with its next chunk; here it would give none to anybody.
+        (is_valid && !is_draining(pages, reference)).then_some((reference, chunk))
     }
 
     fn promote_oldest(&mut self, means: &Means<'_>, class: ClassId) {
@@ -308,7 +309,8 @@ impl ClassState {
         let entry = pages.entry(page);
         let chunk = self.queues.hand_chunk;
         self.queues.passed += 1;
-        if chunk >= entry.formatted.load(Ordering::Relaxed) {
+        // A draining page gives no chunks: what was evicted there would help nobody.
+        if chunk >= entry.formatted.load(Ordering::Relaxed) || entry.is_draining() {
             self.queues.hand = self.page_after(pages, page);
             self.queues.hand_chunk = 0;
             if self.queues.hand == self.first_page() {
@@ -344,6 +346,10 @@ pub(crate) fn is_entry_for(pages: &Pages, class: ClassId, number: u64, reference
     // Relaxed: written under the class's lock, which is held.
     pages.is_chunk_of(reference, class)
         && number >= pages.entry(pages.page_of(reference)).ring_from.load(Ordering::Relaxed)
+}
+
+fn is_draining(pages: &Pages, reference: Ref) -> bool {
+    pages.entry(pages.page_of(reference)).is_draining()
 }
 
 /// A large item somebody is reading gives no memory back when evicted: better spared.

@@ -31,6 +31,11 @@ impl ClassId {
     pub(crate) fn index(self) -> usize {
         usize::from(self.0)
     }
+
+    /// The number clients know it by, from 1 on.
+    pub(crate) fn number(self) -> u32 {
+        u32::from(self.0) + 1
+    }
 }
 
 /// The sizes, and the way from a size to its class.

@@ -7,17 +7,10 @@ pub(crate) mod page;
 pub(crate) mod pool;
 
 use self::classes::ClassId;
-use self::page::{NEVER, PageId, Pages};
+use self::page::{AVAILABLE, DRAINING, FULL, NEVER, PageId, Pages};
 use crate::store::evict::ClassQueues;
 use crate::store::item::{Guard, Ref};
 use crate::sync::{Mutex, MutexGuard, Ordering, Rank};
-
-/// The page stands nowhere: it has no chunk to give.
-const FULL: u32 = 0;
-/// The page is in the list of those with chunks to give.
-const AVAILABLE: u32 = 1;
-/// The page gives no chunks: it is being emptied.
-const DRAINING: u32 = 2;
 
 /// One slab class. A cache line of its own: workers of different classes do not meet.
 #[derive(Debug)]

@@ -35,6 +35,13 @@ impl PageId {
 /// An earliest expiry that says: nothing in this page expires.
 pub(crate) const NEVER: u32 = u32::MAX;
 
+/// The page stands nowhere: it has no chunk to give.
+pub(super) const FULL: u32 = 0;
+/// The page is in the list of those with chunks to give.
+pub(super) const AVAILABLE: u32 = 1;
+/// The page gives no chunks: it is being emptied.
+pub(super) const DRAINING: u32 = 2;
+
 /// What is known of a page. All zero: free, never used.
 ///
 /// `class` and `formatted` are stored with Release and read by anyone with Acquire; `earliest_expiry` is a
@@ -58,7 +65,7 @@ pub(crate) struct PageEntry {
     /// The class's pages with chunks to give, in a list.
     pub(super) next_available: AtomicU32,
     pub(super) previous_available: AtomicU32,
-    /// 1 while the page is in the available list, 2 while it drains.
+    /// [`FULL`], [`AVAILABLE`] or [`DRAINING`].
     pub(super) standing: AtomicU32,
     /// Entries of the class's ring before this one were pushed for chunks of an earlier stay of the page. Counts
     /// from the ring's making: another run begins at 0.
@@ -88,6 +95,12 @@ impl PageEntry {
     /// Gives the page to a class, or to none; last of all its fields.
     pub(super) fn set_class(&self, class: Option<ClassId>) {
         self.class.store(class.map_or(0, |class| u32::from(class.0) + 1), Ordering::Release);
+    }
+
+    /// Whether the page is being emptied. Written under its class's lock.
+    pub(crate) fn is_draining(&self) -> bool {
+        // Relaxed: who must know holds the class's lock.
+        self.standing.load(Ordering::Relaxed) == DRAINING
     }
 
     /// No item of the page expires before this second.

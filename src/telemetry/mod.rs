@@ -1,6 +1,9 @@
 //! Per-thread counters: who counts owns its counters and adds with plain loads and stores; who reports sums.
 //!
-//! What the counters mean on the wire (`stats` names and order) is `command/`'s business.
+//! What the counters mean on the wire (`stats` names and order) is `command/`'s business. What happens, one event at a
+//! time, is told by [`watch`].
+
+pub mod watch;
 
 use crate::sync::{Arc, Mutex, Ordering, Rank, TallyU64};
 
@@ -163,6 +166,20 @@ counters! {
         page_move_evictions,
         /// Items evicted because their bucket could not grow.
         index_evictions,
+    }
+}
+
+counters! {
+    /// What a thread counts about `watch`: one that records the first two, the one that drains the others.
+    WatchCounters, WatchTotals {
+        /// Events that found no room in their thread's ring.
+        log_worker_dropped,
+        /// Events recorded.
+        log_worker_written,
+        /// Lines that found no room with their watcher.
+        log_watcher_skipped,
+        /// Lines given to watchers.
+        log_watcher_sent,
     }
 }
 
