@@ -1,4 +1,102 @@
-//! Decimal numbers in and out of bytes.
+//! Bytes being put together, and decimal numbers in and out of bytes.
+
+use std::ops::Deref;
+
+/// Bytes that are appended to: a `Vec<u8>` whose spare room is zeroed when it is made and not looked at again. An append
+/// is a copy from slice to slice, and of a piece of known length a store or two; a `Vec`'s is a call.
+#[derive(Debug, Default)]
+pub struct Buffer {
+    room: Vec<u8>,
+    /// Bytes of `room` that count.
+    len: usize,
+}
+
+impl Buffer {
+    /// An empty buffer with room for so many bytes.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { room: vec![0; bytes], len: 0 }
+    }
+
+    /// How many bytes it holds without growing.
+    #[must_use]
+    #[inline]
+    pub fn capacity(&self) -> usize {
+        self.room.len()
+    }
+
+    /// Makes room for so many more bytes.
+    #[cold]
+    pub fn reserve(&mut self, bytes: usize) {
+        let needed = self.len + bytes;
+        if needed > self.room.len() {
+            self.room.resize(needed.max(2 * self.room.len()), 0);
+        }
+    }
+
+    /// Appends bytes.
+    #[inline]
+    pub fn extend_from_slice(&mut self, bytes: &[u8]) {
+        self.put(bytes);
+    }
+
+    /// Appends bytes, without a call if their number is known.
+    #[inline(always)]
+    pub fn put(&mut self, bytes: &[u8]) {
+        self.put_front(bytes, bytes.len());
+    }
+
+    /// Appends the first `count` bytes of a piece, whose length is known where `count` is not.
+    #[inline(always)]
+    pub fn put_front(&mut self, piece: &[u8], count: usize) {
+        match self.room[self.len..].get_mut(..piece.len()) {
+            Some(room) => {
+                room.copy_from_slice(piece);
+                self.len += count.min(piece.len());
+            }
+            None => self.put_behind_the_end(&piece[..count]),
+        }
+    }
+
+    #[cold]
+    fn put_behind_the_end(&mut self, bytes: &[u8]) {
+        self.reserve(bytes.len());
+        self.put(bytes);
+    }
+
+    /// Appends a byte.
+    #[inline]
+    pub fn push(&mut self, byte: u8) {
+        self.put(&[byte]);
+    }
+
+    /// Forgets all bytes from `len` on.
+    #[inline(always)]
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// Forgets all bytes.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.len = 0;
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.room[..self.len]
+    }
+}
+
+impl From<&[u8]> for Buffer {
+    fn from(bytes: &[u8]) -> Self {
+        Self { room: bytes.to_vec(), len: bytes.len() }
+    }
+}
 
 /// Parses an unsigned decimal: digits only, at least one, at most `u64::MAX`.
 #[must_use]
@@ -29,15 +127,63 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
     if magnitude > i64::MIN.unsigned_abs() { None } else { Some(0i64.wrapping_sub_unsigned(magnitude)) }
 }
 
+/// Numbers below this have at most four digits.
+pub const FOUR_DIGITS: usize = 10_000;
+
+/// The decimal digits of a number below [`FOUR_DIGITS`], the first one in the lowest byte, and how many they are. All at
+/// once, by multiplication in lanes of the word: without branches, and without a copy of unknown length.
+#[must_use]
+#[inline(always)]
+pub fn four_digits(number: usize) -> (u32, usize) {
+    debug_assert!(number < FOUR_DIGITS);
+    #[expect(clippy::cast_possible_truncation, reason = "below 10,000")]
+    let number = number as u32;
+    // Two lanes of two digits, then four of one; the higher digits in the lower lane.
+    let hundreds = (number * 5_243) >> 19;
+    let twos = hundreds | (number - 100 * hundreds) << 16;
+    let tens = ((twos * 103) >> 10) & 0x000f_000f;
+    let ones = tens | (twos - 10 * tens) << 8;
+    // Zero has one digit like any other number.
+    let zeros = (ones | 1 << 24).trailing_zeros() / 8;
+    let count = usize::try_from(4 - zeros).expect("at most four");
+    ((ones | 0x3030_3030) >> (8 * zeros), count)
+}
+
 /// Appends a decimal.
 #[inline]
-pub fn push_u64(out: &mut Vec<u8>, value: u64) {
+pub fn push_u64(out: &mut Buffer, value: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{parse_i64, parse_u64};
+    use super::{Buffer, FOUR_DIGITS, four_digits, parse_i64, parse_u64};
+
+    #[test]
+    fn a_buffer_holds_what_was_appended_and_grows() {
+        let mut buffer = Buffer::with_capacity(3);
+        for byte in b"abc" {
+            buffer.push(*byte);
+        }
+        assert_eq!((&buffer[..], buffer.capacity()), (&b"abc"[..], 3));
+        buffer.extend_from_slice(b"defghijk");
+        assert_eq!(&buffer[..], b"abcdefghijk");
+        buffer.truncate(20);
+        buffer.truncate(2);
+        buffer.put(b"X");
+        assert_eq!(&buffer[..], b"abX");
+        assert_eq!(&Buffer::from(&buffer[1..])[..], b"bX");
+        buffer.clear();
+        assert!(buffer.is_empty());
+    }
+
+    #[test]
+    fn four_digits_are_those_that_are_printed() {
+        for number in 0..FOUR_DIGITS {
+            let (digits, count) = four_digits(number);
+            assert_eq!(digits.to_le_bytes()[..count], *number.to_string().as_bytes());
+        }
+    }
 
     #[test]
     fn unsigned_numbers_end_at_the_last_one_that_fits() {

@@ -73,7 +73,7 @@ impl<T> Mutex<T> {
     }
 
     /// Takes the lock, waiting for it.
-    #[inline]
+    #[inline(always)]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         held::enter(self.rank);
         let inner = match self.inner.lock() {

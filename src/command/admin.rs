@@ -1,6 +1,7 @@
 //! What is about the server and not about items.
 
 use super::Commands;
+use crate::bytes::Buffer;
 use crate::protocol::{Admin, ErrorText, Reply, Shutdown};
 use crate::time::Expiry;
 
@@ -30,7 +31,7 @@ pub enum Answer {
 impl Commands {
     /// Does what is asked; a report goes to the end of `out`.
     #[cold]
-    pub fn admin(&mut self, request: Admin<'_>, out: &mut Vec<u8>) -> Answer {
+    pub fn admin(&mut self, request: Admin<'_>, out: &mut Buffer) -> Answer {
         let (reply, noreply) = match request {
             Admin::Stats { report } => return self.stats(report, out),
             Admin::Shutdown(how) => return self.shutdown(how),

@@ -18,7 +18,7 @@ pub enum Fetched<R> {
 
 impl Commands {
     /// Looks a key up and lends its item to `visit`, under the stripe's lock: nothing in there may block or allocate.
-    #[inline]
+    #[inline(always)]
     pub fn fetch<R>(&mut self, fetch: Fetch<'_>, visit: impl FnOnce(ItemView<'_>) -> R) -> Fetched<R> {
         if self.is_watched(Kinds::ITEMS) {
             self.tell_fetch(fetch.key);
@@ -28,15 +28,21 @@ impl Commands {
         }
         let key = self.store.key(fetch.key);
         let Some(exptime) = fetch.options.touch else {
-            let wish = store::Fetch { touch: None, value: fetch.options.value, extras: None };
+            let wish = store::Fetch { touch: None, value: fetch.options.value, cas: fetch.options.cas, extras: None };
             let outcome = self.store.fetch(&mut self.local, key, wish, self.now.seconds, visit);
             return self.count_get(outcome);
         };
-        let wish = store::Fetch { touch: Some(self.expiry(exptime)), value: fetch.options.value, extras: None };
+        let wish = store::Fetch {
+            touch: Some(self.expiry(exptime)),
+            value: fetch.options.value,
+            cas: fetch.options.cas,
+            extras: None,
+        };
         let outcome = self.store.fetch(&mut self.local, key, wish, self.now.seconds, visit);
         self.count_touch(outcome)
     }
 
+    #[inline(never)]
     fn fetch_more<R>(
         &mut self,
         fetch: Fetch<'_>,
@@ -57,7 +63,7 @@ impl Commands {
             recache_after_touch: extras.recache_after_touch,
             create,
         };
-        let wish = store::Fetch { touch, value: fetch.options.value, extras: Some(&more) };
+        let wish = store::Fetch { touch, value: fetch.options.value, cas: true, extras: Some(&more) };
         let outcome = self.store.fetch(&mut self.local, self.store.key(fetch.key), wish, self.now.seconds, visit);
         match outcome {
             _ if extras.inspects => self.count_inspection(outcome),

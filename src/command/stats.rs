@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::shared::Baseline;
 use super::{Answer, Commands, Shared};
+use crate::bytes::Buffer;
 use crate::protocol::ascii::{push_reply, push_stat};
 use crate::protocol::{ErrorText, Reply, VERSION};
 use crate::store::{ClassReport, MemoryReport};
@@ -16,7 +17,7 @@ use crate::telemetry::{CommandTotals, StoreTotals, WatchTotals};
 
 /// A report on its way to the end of an output.
 struct Report<'a> {
-    out: &'a mut Vec<u8>,
+    out: &'a mut Buffer,
 }
 
 impl Report<'_> {
@@ -49,7 +50,7 @@ struct Sums {
 
 impl Commands {
     /// Appends the report of this name to `out`; a name nobody knows is an error.
-    pub(super) fn stats(&self, name: &[u8], out: &mut Vec<u8>) -> Answer {
+    pub(super) fn stats(&self, name: &[u8], out: &mut Buffer) -> Answer {
         let mut report = Report { out };
         match name {
             b"" => general(&self.shared, self.now.seconds.0, &mut report),
@@ -348,12 +349,13 @@ fn count(n: usize) -> u64 {
 mod tests {
     use super::super::testing::commands;
     use super::Answer;
+    use crate::bytes::Buffer;
     use crate::protocol::{ErrorText, Fetch, FetchOptions, Reply};
 
     fn report(name: &str) -> String {
-        let mut out = Vec::new();
+        let mut out = Buffer::default();
         assert_eq!(commands().stats(name.as_bytes(), &mut out), Answer::Report);
-        String::from_utf8(out).expect("text")
+        String::from_utf8(out.to_vec()).expect("text")
     }
 
     #[test]
@@ -377,14 +379,14 @@ mod tests {
         let mut commands = commands();
         commands.fetch(Fetch { key: b"k", options: FetchOptions::GET, extras: None }, |_| ());
         assert_eq!(commands.shared.sums().commands.get_misses, 1);
-        let mut out = Vec::new();
+        let mut out = Buffer::default();
         assert_eq!(commands.stats(b"reset", &mut out), Answer::Reply(Reply::Reset));
         assert_eq!(commands.shared.sums().commands.get_misses, 0);
     }
 
     #[test]
     fn a_report_nobody_knows_is_an_error() {
-        let answer = commands().stats(b"foo", &mut Vec::new());
+        let answer = commands().stats(b"foo", &mut Buffer::default());
         assert_eq!(answer, Answer::Reply(Reply::Error(ErrorText::UnknownCommand)));
     }
 }

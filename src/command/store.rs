@@ -43,7 +43,7 @@ impl Arriving {
 
 impl Commands {
     /// Stores a value that is whole.
-    #[inline]
+    #[inline(always)]
     pub fn store(&mut self, request: &Store<'_>, value: &[u8]) -> Stored {
         if self.is_watched(Kinds::ITEMS) {
             return self.store_watched(request, value);
@@ -136,7 +136,7 @@ impl Commands {
         self.count_no_memory()
     }
 
-    #[inline]
+    #[inline(always)]
     fn asked<'k>(&self, request: &Store<'k>, extras: Option<&'k store::StoreExtras>) -> StoreRequest<'k> {
         StoreRequest {
             key: self.store.key(request.key),
@@ -157,14 +157,22 @@ impl Commands {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn count_store(&self, mode: Mode, outcome: StoreOutcome, value_len: usize) -> Stored {
         self.counters.cmd_set.bump();
         if let Mode::Cas(_) = mode {
             self.count_cas(outcome);
         }
+        if let StoreOutcome::Stored { cas, value_len } = outcome {
+            return Stored { reply: Reply::Stored, cas, value_len };
+        }
+        self.count_not_stored(outcome, value_len)
+    }
+
+    #[inline(never)]
+    fn count_not_stored(&self, outcome: StoreOutcome, value_len: usize) -> Stored {
         let reply = match outcome {
-            StoreOutcome::Stored { cas, value_len } => return Stored { reply: Reply::Stored, cas, value_len },
+            StoreOutcome::Stored { .. } => Reply::Stored,
             StoreOutcome::NotStored => Reply::NotStored,
             StoreOutcome::Exists => Reply::Exists,
             StoreOutcome::NotFound => Reply::NotFound,
@@ -174,6 +182,7 @@ impl Commands {
         Stored::refused(reply, value_len)
     }
 
+    #[inline(never)]
     fn count_cas(&self, outcome: StoreOutcome) {
         match outcome {
             StoreOutcome::Stored { .. } => self.counters.cas_hits.bump(),
@@ -211,7 +220,7 @@ fn refusal_deletes(request: &Store<'_>) -> bool {
     request.mode == Mode::Set || request.extras.is_some_and(|extras| extras.refusal_deletes)
 }
 
-#[inline]
+#[inline(always)]
 fn words(mode: Mode) -> store::Mode {
     match mode {
         Mode::Set => store::Mode::Set,

@@ -59,7 +59,7 @@ impl Connection {
                 let store = Store { key, mode, client_flags, exptime, value_len, noreply: false, extras };
                 // The step into the value counts the request again.
                 turn.requests_left += 1;
-                return self.store(&store, Some(asked), used, input, turn);
+                return self.store_as_asked(&store, Some(asked), used, input, turn);
             }
             Operation::Delete(extras) => {
                 let reply = turn.commands.delete(Delete { key, noreply: false, extras: Some(&extras) });

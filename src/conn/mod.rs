@@ -23,7 +23,7 @@ use kept::Kept;
 
 use crate::command::{Answer, Commands, Fetched, Stored};
 use crate::limits::WHOLE_VALUE_BYTES_MAX;
-use crate::protocol::ascii::classic::{self, Parsed};
+use crate::protocol::ascii::classic::{self, Parsed, Plain};
 use crate::protocol::ascii::meta::{Asked, push_stored};
 use crate::protocol::ascii::token::{self, NextKey};
 use crate::protocol::{Admin, ErrorText, Fetch, FetchOptions, Refused, Reply, Request, Store};
@@ -230,11 +230,18 @@ impl Connection {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn step(&mut self, input: &[u8], turn: &mut Turn<'_>) -> Step {
+        if matches!(self.state, State::Ready) { self.ready(input, turn) } else { self.step_inside(input, turn) }
+    }
+
+    /// A step within a request.
+    #[inline(never)]
+    fn step_inside(&mut self, input: &[u8], turn: &mut Turn<'_>) -> Step {
         match self.state {
-            State::Ready => self.ready(input, turn),
-            State::Keys(options) => self.keys(options, input, turn),
+            State::Ready => self.ready_rare(input, turn),
+            State::Keys(FetchOptions::GET) => self.keys(FetchOptions::GET, input, turn),
+            State::Keys(options) => self.keys_rare(options, input, turn),
             State::Body(_) | State::Wait(_) => self.body(input, turn),
             State::Discard(discard) => self.discard(discard, input, turn),
             State::Watch(ref watcher) => {
@@ -247,6 +254,22 @@ impl Connection {
 
     #[inline]
     fn ready(&mut self, input: &[u8], turn: &mut Turn<'_>) -> Step {
+        if turn.requests_left > 0
+            && turn.logged_as.is_none()
+            && let Some((plain, used)) = classic::parse_plain(input)
+        {
+            self.has_begun = true;
+            return match plain {
+                Plain::Get(key) => get(key, used, turn),
+                Plain::Set(store) => self.store(&store, None, used, input, turn),
+            };
+        }
+        if input.is_empty() { Step::stop(0, Next::Read) } else { self.ready_rare(input, turn) }
+    }
+
+    /// Serves a request that is not plain.
+    #[inline(never)]
+    fn ready_rare(&mut self, input: &[u8], turn: &mut Turn<'_>) -> Step {
         let Some(&first) = input.first() else { return Step::stop(0, Next::Read) };
         if !self.has_begun {
             self.has_begun = true;
@@ -279,7 +302,7 @@ impl Connection {
                 }
                 Step::on(used)
             }
-            Request::Store(store) => self.store(&store, None, used, input, turn),
+            Request::Store(store) => self.store_as_asked(&store, None, used, input, turn),
             other => {
                 turn.requests_left -= 1;
                 self.execute_rare(other, used, input, turn)
@@ -298,7 +321,7 @@ impl Connection {
             Request::Arithmetic(arithmetic) => {
                 answer(turn.commands.arithmetic(arithmetic).reply, arithmetic.noreply, turn);
             }
-            Request::Store(store) => return self.store(&store, None, used, input, turn),
+            Request::Store(store) => return self.store_as_asked(&store, None, used, input, turn),
             Request::Meta(line) => return self.meta(line, used, input, turn),
             Request::Admin(admin) => return self.admin(admin, used, turn),
             Request::Refused(refused) => self.refuse(refused, turn),
@@ -310,9 +333,21 @@ impl Connection {
         Step::on(used)
     }
 
+    #[inline(never)]
+    fn store_as_asked(
+        &mut self,
+        store: &Store<'_>,
+        asked: Option<Asked<'_>>,
+        used: usize,
+        input: &[u8],
+        turn: &mut Turn<'_>,
+    ) -> Step {
+        self.store(store, asked, used, input, turn)
+    }
+
     /// A value is stored when it is whole in the input, or else streams into its item. `asked`: the store is a meta
-    /// command and is answered as one.
-    #[inline]
+    /// command and is answered as one. A caller that knows what is asked has it folded in.
+    #[inline(always)]
     fn store(
         &mut self,
         store: &Store<'_>,
@@ -323,7 +358,7 @@ impl Connection {
     ) -> Step {
         if store.value_len > WHOLE_VALUE_BYTES_MAX {
             turn.requests_left -= 1;
-            self.begin_body(store, asked, turn);
+            self.begin_body(*store, asked, turn);
             return Step::on(used);
         }
         let block = &input[used..];
@@ -338,12 +373,13 @@ impl Connection {
         Step::on(used + block_len)
     }
 
-    fn begin_body(&mut self, store: &Store<'_>, asked: Option<Asked<'_>>, turn: &mut Turn<'_>) {
+    #[inline(never)]
+    fn begin_body(&mut self, store: Store<'_>, asked: Option<Asked<'_>>, turn: &mut Turn<'_>) {
         let answer = match asked {
             Some(asked) => StoreAnswer::Meta(KeptAsked::new(asked)),
             None => StoreAnswer::Classic { noreply: store.noreply },
         };
-        self.state = match turn.commands.begin(store) {
+        self.state = match turn.commands.begin(&store) {
             Ok(arriving) => State::Body(Box::new(Body::new(arriving, answer))),
             Err(refused) => State::Discard(Discard::Block {
                 left: store.value_len + BLOCK_END.len(),
@@ -352,31 +388,44 @@ impl Connection {
         };
     }
 
-    /// Serves one key of a line.
+    #[inline(never)]
+    fn keys_rare(&mut self, options: FetchOptions, input: &[u8], turn: &mut Turn<'_>) -> Step {
+        self.keys(options, input, turn)
+    }
+
+    /// Serves keys of a line, as many as are there and the output takes. Folded into callers that know the options.
+    #[inline(always)]
     fn keys(&mut self, options: FetchOptions, input: &[u8], turn: &mut Turn<'_>) -> Step {
-        let (key, used, is_last) = match token::next_key(input) {
-            NextKey::Key { key, used } => (key, used, false),
-            NextKey::Last { key, used } => (key, used, true),
-            NextKey::End { used } => {
-                turn.output.push_reply(Reply::End);
+        let mut used = 0;
+        while !turn.output.is_full() {
+            let (key, taken, is_last) = match token::next_key(&input[used..]) {
+                NextKey::Key { key, used } => (key, used, false),
+                NextKey::Last { key, used } => (key, used, true),
+                NextKey::End { used: taken } => {
+                    turn.output.push_reply(Reply::End);
+                    self.state = State::Ready;
+                    return Step::on(used + taken);
+                }
+                NextKey::TooLong => {
+                    turn.output.push_reply(Reply::Error(ErrorText::BadFormat));
+                    self.state = State::Discard(Discard::Line);
+                    return Step::on(used);
+                }
+                NextKey::Partial => return Step::stop(used, Next::Read),
+            };
+            used += taken;
+            let is_served = fetch_key(Fetch { key, options, extras: None }, turn);
+            if is_last {
                 self.state = State::Ready;
+                if is_served {
+                    turn.output.push_reply(Reply::End);
+                }
                 return Step::on(used);
             }
-            NextKey::TooLong => {
-                turn.output.push_reply(Reply::Error(ErrorText::BadFormat));
+            if !is_served {
                 self.state = State::Discard(Discard::Line);
-                return Step::on(0);
+                return Step::on(used);
             }
-            NextKey::Partial => return Step::stop(0, Next::Read),
-        };
-        let is_served = serve_key(Fetch { key, options, extras: None }, turn);
-        if is_last {
-            self.state = State::Ready;
-            if is_served {
-                turn.output.push_reply(Reply::End);
-            }
-        } else if !is_served {
-            self.state = State::Discard(Discard::Line);
         }
         Step::on(used)
     }
@@ -475,7 +524,7 @@ impl Default for Connection {
 }
 
 /// Answers a store, as a meta command if it is one.
-#[inline]
+#[inline(always)]
 fn answer_store(stored: Stored, noreply: bool, asked: Option<Asked<'_>>, turn: &mut Turn<'_>) {
     match asked {
         None => answer(stored.reply, noreply, turn),
@@ -483,19 +532,44 @@ fn answer_store(stored: Stored, noreply: bool, asked: Option<Asked<'_>>, turn: &
     }
 }
 
-#[inline]
+#[inline(always)]
 fn answer(reply: Reply, noreply: bool, turn: &mut Turn<'_>) {
     if !noreply {
         turn.output.push_reply(reply);
     }
 }
 
+/// Serves a get of one key.
+#[inline(always)]
+fn get(key: &[u8], used: usize, turn: &mut Turn<'_>) -> Step {
+    turn.requests_left -= 1;
+    if fetch_key(Fetch { key, options: FetchOptions::GET, extras: None }, turn) {
+        turn.output.push_reply(Reply::End);
+    }
+    Step::on(used)
+}
+
 /// Fetches a key of a get line. False: its line ends here, with an error.
 #[inline]
 fn serve_key(fetch: Fetch<'_>, turn: &mut Turn<'_>) -> bool {
+    let Fetch { key, options, extras } = fetch;
+    if options == FetchOptions::GET {
+        fetch_key(Fetch { key, options: FetchOptions::GET, extras: None }, turn)
+    } else {
+        fetch_key(Fetch { key, options, extras }, turn)
+    }
+}
+
+#[inline(always)]
+fn fetch_key(fetch: Fetch<'_>, turn: &mut Turn<'_>) -> bool {
     let output = &mut *turn.output;
     output.reserve_hit();
-    match turn.commands.fetch(fetch, |item| output.push_hit(fetch.key, item, fetch.options.cas)) {
+    let (key, shows_cas) = (fetch.key, fetch.options.cas);
+    match turn.commands.fetch(
+        fetch,
+        #[inline(always)]
+        |item| output.push_hit(key, item, shows_cas),
+    ) {
         Fetched::Hit(()) | Fetched::Miss => true,
         Fetched::NoMemory => {
             turn.output.push_reply(Reply::Error(ErrorText::NoMemoryWriting));

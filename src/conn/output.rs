@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
+use crate::bytes::Buffer;
 use crate::command::{Commands, ItemView, Pinned, Value};
 use crate::limits::{OUTPUT_HIGH_WATER_BYTES, WHOLE_VALUE_BYTES_MAX};
 use crate::protocol::Reply;
@@ -26,7 +27,7 @@ const HIT_BYTES_MAX: usize = HEAD_BYTES_MAX + WHOLE_VALUE_BYTES_MAX + VALUE_TAIL
 /// Dropping one with large values in it would leak their pins: see [`Output::discard`].
 #[derive(Debug, Default)]
 pub struct Output {
-    bytes: Vec<u8>,
+    bytes: Buffer,
     /// How many of `bytes` are written.
     sent: usize,
     /// Large values, in order of `at`.
@@ -49,7 +50,7 @@ impl Output {
     /// An empty output for a thread's replies: it grows once and stays.
     #[must_use]
     pub fn for_worker() -> Self {
-        Self { bytes: Vec::with_capacity(OUTPUT_HIGH_WATER_BYTES + HIT_BYTES_MAX), ..Self::default() }
+        Self { bytes: Buffer::with_capacity(OUTPUT_HIGH_WATER_BYTES + HIT_BYTES_MAX), ..Self::default() }
     }
 
     /// Bytes to be written.
@@ -75,7 +76,7 @@ impl Output {
 
     /// The end of the bytes, for replies and reports.
     #[inline]
-    pub fn bytes(&mut self) -> &mut Vec<u8> {
+    pub fn bytes(&mut self) -> &mut Buffer {
         &mut self.bytes
     }
 
@@ -94,22 +95,34 @@ impl Output {
     /// Makes room for any one hit, so that nothing allocates while the store lends the item.
     #[inline]
     pub fn reserve_hit(&mut self) {
+        if self.bytes.capacity() - self.bytes.len() < HIT_BYTES_MAX || self.large.capacity() == self.large.len() {
+            self.grow();
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self) {
         self.bytes.reserve(HIT_BYTES_MAX);
         self.large.reserve(1);
     }
 
     /// Appends a hit, in room made by [`Self::reserve_hit`].
-    #[inline]
+    #[inline(always)]
     pub fn push_hit(&mut self, key: &[u8], item: ItemView<'_>, shows_cas: bool) {
         let cas = shows_cas.then_some(item.cas);
         match item.value {
             Value::Unwanted => {}
             Value::Whole(value) => push_value(&mut self.bytes, key, item.client_flags, value, cas),
             Value::Pinned(pinned) => {
-                push_value_head(&mut self.bytes, key, item.client_flags, pinned.len(), cas);
-                self.push_pinned(pinned);
+                self.push_pinned_hit(key, item.client_flags, pinned, cas);
             }
         }
+    }
+
+    #[inline(never)]
+    fn push_pinned_hit(&mut self, key: &[u8], client_flags: u32, pinned: Pinned, cas: Option<u64>) {
+        push_value_head(&mut self.bytes, key, client_flags, pinned.len(), cas);
+        self.push_pinned(pinned);
     }
 
     /// Appends a hit of the meta dialect, in room made by [`Self::reserve_hit`].
@@ -179,9 +192,15 @@ impl Output {
         }
         assert!(self.sent <= self.bytes.len(), "no more is written than there was");
         if self.is_empty() {
-            self.bytes.clear();
-            self.sent = 0;
+            self.sent_plain();
         }
+    }
+
+    /// Says that all bytes are written, there being no large value.
+    #[inline]
+    pub fn sent_plain(&mut self) {
+        self.bytes.clear();
+        self.sent = 0;
     }
 
     fn sent_mixed(&mut self, mut n: usize, commands: &mut Commands) {
@@ -208,7 +227,7 @@ impl Output {
     pub fn take_unsent(&mut self) -> Self {
         let sent = self.sent;
         let mut rest = Self {
-            bytes: self.bytes[sent..].to_vec(),
+            bytes: Buffer::from(&self.bytes[sent..]),
             sent: 0,
             large: self.large.drain(..).collect(),
             large_unsent: self.large_unsent,

@@ -1,11 +1,13 @@
 //! [`Stream`]: one client's socket, TCP or unix.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice, Write};
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
+
+use crate::sys::socket;
 
 /// A connected, non-blocking socket.
 ///
@@ -25,10 +27,7 @@ impl Stream {
     /// `WouldBlock` when nothing is there, else what the kernel says.
     #[inline]
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.read(buffer),
-            Self::Unix(stream) => stream.read(buffer),
-        }
+        socket::receive(self.as_fd(), buffer)
     }
 
     /// Writes one piece.
@@ -37,10 +36,7 @@ impl Stream {
     /// `WouldBlock` when the kernel's buffer is full, else what the kernel says.
     #[inline]
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.write(bytes),
-            Self::Unix(stream) => stream.write(bytes),
-        }
+        socket::send(self.as_fd(), bytes)
     }
 
     /// Writes several pieces in one call.
@@ -71,6 +67,14 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.peer_addr().ok(),
             Self::Unix(_) => None,
+        }
+    }
+
+    #[inline]
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
         }
     }
 

@@ -22,14 +22,11 @@ const FULL_OUTPUTS_MAX: usize = 4;
 /// What a worker lends to the client whose turn it is.
 #[derive(Debug)]
 pub(super) struct Bench<'b> {
-    pub(super) commands: &'b mut Commands,
-    /// Empty between clients.
-    pub(super) output: &'b mut Output,
+    /// With an output that is empty between clients.
+    pub(super) turn: Turn<'b>,
     pub(super) scratch: &'b mut [u8],
-    pub(super) requests_left: usize,
-    pub(super) logged_as: Option<u64>,
     /// The worker's turns so far: a clock fine enough to tell who is slower.
-    pub(super) turn: u64,
+    pub(super) turns: u64,
 }
 
 /// What a client waits for after its turn.
@@ -152,7 +149,7 @@ impl Client {
             } else if self.has_left() {
                 return Verdict::Gone(CloseReason::Error);
             } else {
-                self.next = self.connection.resume(&mut turn(bench));
+                self.next = self.connection.resume(&mut bench.turn);
             }
             match self.write(bench) {
                 Written::All => {}
@@ -174,11 +171,11 @@ impl Client {
             return Some(if self.has_left() { Verdict::Gone(CloseReason::Error) } else { Verdict::Idle });
         }
         let before = unsent.unsent_len();
-        match write_all(&mut self.stream, unsent, bench.commands) {
+        match write_all(&mut self.stream, unsent, bench.turn.commands) {
             Written::All => self.connection.forget_unsent(),
             Written::Blocked => {
                 if unsent.unsent_len() < before {
-                    self.last_taken = bench.turn;
+                    self.last_taken = bench.turns;
                 }
                 self.is_writable = false;
                 return Some(Verdict::Idle);
@@ -218,44 +215,50 @@ impl Client {
             Err(_) => return Err(Verdict::Gone(CloseReason::Error)),
         };
         self.is_readable = n == room_len || self.is_hung_up;
-        self.last_heard = bench.commands.now().seconds;
-        bench.commands.counters().bytes_read.add(count(n));
-        bench.scratch[..kept].copy_from_slice(self.connection.kept());
-        let Bench { commands, output, scratch, requests_left, logged_as, .. } = bench;
-        let mut turn = Turn { commands, output, requests_left: *requests_left, logged_as: *logged_as };
-        self.next = self.connection.receive(&scratch[..kept + n], &mut turn);
-        *requests_left = turn.requests_left;
+        self.last_heard = bench.turn.commands.now().seconds;
+        bench.turn.commands.counters().bytes_read.add(count(n));
+        if kept > 0 {
+            bench.scratch[..kept].copy_from_slice(self.connection.kept());
+        }
+        self.next = self.connection.receive(&bench.scratch[..kept + n], &mut bench.turn);
         Ok(())
     }
 
     /// Writes all replies of the turn; what the socket does not take is kept.
     #[inline]
     fn write(&mut self, bench: &mut Bench<'_>) -> Written {
-        if bench.output.is_empty() {
+        if bench.turn.output.is_empty() {
             return Written::All;
         }
-        let written = write_all(&mut self.stream, bench.output, bench.commands);
+        let written = write_all(&mut self.stream, bench.turn.output, bench.turn.commands);
         match written {
             Written::All => {}
             Written::Blocked => {
                 self.is_writable = false;
-                self.last_taken = bench.turn;
-                self.connection.keep_unsent(bench.output);
+                self.last_taken = bench.turns;
+                self.connection.keep_unsent(bench.turn.output);
                 self.raise_if_shutdown();
             }
-            Written::Gone => bench.output.discard(bench.commands),
+            Written::Gone => bench.turn.output.discard(bench.turn.commands),
         }
         written
     }
 
     /// What the connection's wish means, its output being written; `None`: on with it in this turn.
-    #[inline]
+    #[inline(always)]
     fn judge(&mut self, bench: &Bench<'_>) -> Option<Verdict> {
+        if self.next == Next::Read {
+            return Some(if self.is_readable { Verdict::Again } else { Verdict::Idle });
+        }
+        self.judge_rarer(bench)
+    }
+
+    #[inline(never)]
+    fn judge_rarer(&mut self, bench: &Bench<'_>) -> Option<Verdict> {
         match self.next {
-            Next::Read if self.is_readable => Some(Verdict::Again),
-            Next::Read => Some(Verdict::Idle),
+            Next::Read => None,
             Next::Yield => {
-                bench.commands.counters().conn_yields.bump();
+                bench.turn.commands.counters().conn_yields.bump();
                 Some(Verdict::Again)
             }
             Next::Write => None,
@@ -278,39 +281,60 @@ impl Client {
     }
 }
 
+/// Writes all output, nearly always in one call.
+#[inline(always)]
 fn write_all(stream: &mut Stream, output: &mut Output, commands: &mut Commands) -> Written {
+    if let Some(bytes) = output.plain().filter(|bytes| !bytes.is_empty()) {
+        let len = bytes.len();
+        let result = stream.write(bytes);
+        if result.as_ref().is_ok_and(|&n| n == len) {
+            commands.counters().bytes_written.add(count(len));
+            output.sent_plain();
+            return Written::All;
+        }
+        if let Some(written) = account(result, output, commands) {
+            return written;
+        }
+    }
+    write_rest(stream, output, commands)
+}
+
+#[inline(never)]
+fn write_rest(stream: &mut Stream, output: &mut Output, commands: &mut Commands) -> Written {
     while !output.is_empty() {
         let result = match output.plain() {
             Some(bytes) => stream.write(bytes),
             None => write_pieces(stream, output, commands),
         };
-        match result {
-            Ok(0) => return Written::Gone,
-            Ok(n) => {
-                commands.counters().bytes_written.add(count(n));
-                output.sent(n, commands);
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Written::Blocked,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return Written::Gone,
+        if let Some(written) = account(result, output, commands) {
+            return written;
         }
     }
     Written::All
+}
+
+/// Takes off what a write took; says how writing ended, if it did.
+#[inline(never)]
+fn account(result: io::Result<usize>, output: &mut Output, commands: &mut Commands) -> Option<Written> {
+    match result {
+        Ok(0) => Some(Written::Gone),
+        Ok(n) => {
+            commands.counters().bytes_written.add(count(n));
+            output.sent(n, commands);
+            None
+        }
+        Err(error) => match error.kind() {
+            io::ErrorKind::WouldBlock => Some(Written::Blocked),
+            io::ErrorKind::Interrupted => None,
+            _ => Some(Written::Gone),
+        },
+    }
 }
 
 fn write_pieces(stream: &mut Stream, output: &mut Output, commands: &Commands) -> io::Result<usize> {
     let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
     let count = output.pieces(commands, &mut pieces);
     stream.write_vectored(&pieces[..count])
-}
-
-fn turn<'t>(bench: &'t mut Bench<'_>) -> Turn<'t> {
-    Turn {
-        commands: bench.commands,
-        output: bench.output,
-        requests_left: bench.requests_left,
-        logged_as: bench.logged_as,
-    }
 }
 
 fn count(n: usize) -> u64 {

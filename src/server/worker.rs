@@ -15,7 +15,7 @@ use super::clock::Clock;
 use super::roster::{Roster, WAKE};
 use super::slots::{self, Slots};
 use crate::command::{Commands, Shared};
-use crate::conn::Output;
+use crate::conn::{Output, Turn};
 use crate::net::Stream;
 use crate::sync::{Arc, Ordering};
 use crate::telemetry::watch::{Call, CloseReason, Event, Kinds, Peer, Transport};
@@ -148,22 +148,18 @@ impl Worker {
         self.commands.begin_turn(self.clock.now(), Clock::unix_micros);
         self.turns += 1;
         let queued = self.run_queue.len();
-        let waiting = std::mem::take(&mut self.waiting);
-        let budget = self.budget(events.iter().take(2).count() + queued + waiting.len());
+        let waiting = self.waiting.len();
+        let budget = self.budget(events.iter().take(2).count() + queued + waiting);
         for event in events {
             if event.token() == WAKE {
                 self.admit_arrivals();
                 self.serve_watching(budget);
             } else {
-                self.serve_event(event, budget);
+                self.serve(event.token(), Some(event), budget);
             }
         }
-        for token in waiting {
-            self.serve_queued(token, budget);
-        }
-        for _ in 0..queued {
-            let Some(token) = self.run_queue.pop_front() else { break };
-            self.serve_queued(token, budget);
+        if queued + waiting > 0 {
+            self.serve_left_over(queued, waiting, budget);
         }
         self.scan_idle();
         if self.commands.readers_hold_too_much() {
@@ -178,47 +174,64 @@ impl Worker {
         if ready > 1 { self.requests_per_turn } else { self.requests_per_turn.saturating_mul(ALONE_BUDGETS) }
     }
 
-    #[inline]
-    fn serve_event(&mut self, event: &mio::event::Event, budget: usize) {
-        let token = event.token();
-        let Some(client) = self.slots.get_mut(token) else { return };
-        client.note(event);
-        // Who is queued has its turn when the queue does.
-        if !client.is_queued {
-            self.serve(token, budget);
+    #[inline(never)]
+    fn serve_left_over(&mut self, queued: usize, waiting: usize, budget: usize) {
+        // Who waits again, or anew, stands behind those whose turn it is.
+        for token in self.waiting.drain(..waiting).collect::<Vec<_>>() {
+            self.serve(token, None, budget);
+        }
+        for _ in 0..queued {
+            let Some(token) = self.run_queue.pop_front() else { break };
+            self.serve(token, None, budget);
         }
     }
 
-    fn serve_queued(&mut self, token: Token, budget: usize) {
+    /// A client's turn: for what the kernel says, or for what it has left over.
+    #[inline(always)]
+    fn serve(&mut self, token: Token, event: Option<&mio::event::Event>, budget: usize) {
         let Some(client) = self.slots.get_mut(token) else { return };
-        client.is_queued = false;
-        self.serve(token, budget);
-    }
-
-    fn serve(&mut self, token: Token, budget: usize) {
-        let Some(client) = self.slots.get_mut(token) else { return };
+        match event {
+            None => client.is_queued = false,
+            Some(event) => {
+                client.note(event);
+                // Who is queued has its turn when the queue does.
+                if client.is_queued {
+                    return;
+                }
+            }
+        }
         let mut is_logged = self.shared.logs_commands();
         if self.commands.is_watched(Kinds::ITEMS | Kinds::COMMANDS) {
             self.commands.serve_for(client.descriptor());
             is_logged |= self.commands.is_watched(Kinds::COMMANDS);
         }
-        let logged_as = is_logged.then(|| logged_as(token));
         let mut bench = Bench {
-            commands: &mut self.commands,
-            output: &mut self.output,
+            turn: Turn {
+                commands: &mut self.commands,
+                output: &mut self.output,
+                requests_left: budget,
+                logged_as: is_logged.then(|| logged_as(token)),
+            },
             scratch: &mut self.scratch,
-            requests_left: budget,
-            logged_as,
-            turn: self.turns,
+            turns: self.turns,
         };
-        match client.serve(&mut bench) {
+        let verdict = client.serve(&mut bench);
+        if verdict != Verdict::Idle {
+            self.follow(verdict, token);
+        }
+    }
+
+    /// Does what a client's turn has come to.
+    #[inline(never)]
+    fn follow(&mut self, verdict: Verdict, token: Token) {
+        match verdict {
             Verdict::Idle => {}
             Verdict::Again => {
-                client.is_queued = true;
+                self.set_queued(token);
                 self.run_queue.push_back(token);
             }
             Verdict::Wait => {
-                client.is_queued = true;
+                self.set_queued(token);
                 self.waiting.push(token);
             }
             Verdict::Watch => self.note_watching(token),
@@ -238,7 +251,13 @@ impl Worker {
         // From the end: who turns out to have left is taken out.
         for at in (0..self.watching.len()).rev() {
             let Some(&token) = self.watching.get(at) else { continue };
-            self.serve(token, budget);
+            self.serve(token, None, budget);
+        }
+    }
+
+    fn set_queued(&mut self, token: Token) {
+        if let Some(client) = self.slots.get_mut(token) {
+            client.is_queued = true;
         }
     }
 

@@ -11,7 +11,7 @@ use crate::time::{Expiry, Seconds};
 
 impl Store {
     /// Looks a key up and lends the item to `visit`, under the lock of its stripe.
-    #[inline]
+    #[inline(always)]
     pub fn fetch<R>(
         &self,
         local: &mut Local,
@@ -46,6 +46,7 @@ impl Store {
     }
 
     /// A fetch that may leave something behind: another expiry, a mark, an item that was not there.
+    #[inline(never)]
     fn fetch_and_change<R>(
         &self,
         local: &mut Local,
@@ -187,7 +188,7 @@ impl Store {
     }
 
     /// Shows a found item to the visitor.
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "the pieces of a fetch, all borrowed from one caller's frame")]
     fn lend<R>(
         &self,
@@ -209,20 +210,22 @@ impl Store {
         if !fetch.extras.is_some_and(|extras| extras.no_bump) {
             chunk.note_hit(now);
         }
-        let cas = self.wire_cas(stripe, chunk);
+        let cas = if fetch.cas { self.wire_cas(stripe, chunk) } else { 0 };
         let is_unwanted = !fetch.value || fetch.extras.is_some_and(|extras| extras.unless_cas == Some(cas));
-        let value = if is_unwanted {
-            Value::Unwanted
-        } else if chunk.is_large() {
-            Value::Pinned(self.pin(stripe, reference))
-        } else {
-            Value::Whole(chunk.value(&*stripe.state))
-        };
-        visit(ItemView { client_flags: chunk.client_flags(), cas, value, details })
+        let client_flags = chunk.client_flags();
+        let show = |value| visit(ItemView { client_flags, cas, value, details });
+        // Shown in three places, so that what one kind of value needs is all that happens to it.
+        if is_unwanted {
+            return show(Value::Unwanted);
+        }
+        match chunk.whole_value(&*stripe.state) {
+            Some(value) => show(Value::Whole(value)),
+            None => show(Value::Pinned(self.pin(stripe, reference))),
+        }
     }
 
     /// The live item with this key. A dead one is removed on the way.
-    #[inline]
+    #[inline(always)]
     pub(super) fn lookup(
         &self,
         stripe: &mut LockedStripe<'_>,
@@ -230,13 +233,21 @@ impl Store {
         key: Key<'_>,
         now: Seconds,
     ) -> Result<Found, Miss> {
-        let found = stripe.find(&self.pages, key).ok_or(Miss::Absent)?;
-        let chunk = self.pages.chunk(found.reference);
-        let Some(miss) = self.why_dead(stripe, chunk, now) else { return Ok(found) };
-        self.count_reclaimed(local, found.reference, chunk);
+        let Some(found) = stripe.find(&self.pages, key) else { return Err(Miss::Absent) };
+        match self.why_dead(stripe, self.pages.chunk(found.reference), now) {
+            None => Ok(found),
+            Some(miss) => {
+                self.remove_dead(stripe, local, key, found);
+                Err(miss)
+            }
+        }
+    }
+
+    #[cold]
+    fn remove_dead(&self, stripe: &mut LockedStripe<'_>, local: &mut Local, key: Key<'_>, found: Found) {
+        self.count_reclaimed(local, found.reference, self.pages.chunk(found.reference));
         stripe.remove(key.hash, found.slot);
         self.let_go(local, found.reference);
-        Err(miss)
     }
 
     /// Ends an item that the caller took out of the index, under its stripe's lock.

@@ -127,6 +127,7 @@ impl Marks {
     pub(super) const NONE: Self = Self { bits: 0, own_cas: 0 };
 
     /// Room behind the value in bytes.
+    #[inline]
     pub(super) fn bytes(self) -> usize {
         match self {
             Self::NONE => 0,
@@ -191,9 +192,10 @@ pub(super) fn small_item_bytes(key_len: usize, client_flags: u32, expiry: Expiry
     HEADER_BYTES + optional_bytes(state_of(client_flags, expiry)) + key_len + value_len
 }
 
+#[inline(always)]
 fn optional_bytes(bits: u8) -> usize {
-    usize::from(bits & state::HAS_EXPTIME != 0) * EXPTIME_BYTES
-        + usize::from(bits & state::HAS_FLAGS != 0) * FLAGS_BYTES
+    const BYTES: [usize; 4] = [0, EXPTIME_BYTES, FLAGS_BYTES, EXPTIME_BYTES + FLAGS_BYTES];
+    BYTES[usize::from(bits >> state::HAS_EXPTIME.trailing_zeros() & 3)]
 }
 
 /// The optional fields' bits for these values: a flag of 0 and an expiry of never cost nothing.
@@ -333,8 +335,12 @@ impl<'a> Chunk<'a> {
         let byte = self.u8_at(STATE_AT);
         let mut old = byte.load(Ordering::Relaxed);
         loop {
+            let new = change(old);
+            if new == old {
+                return old;
+            }
             // Relaxed: see `state`.
-            match byte.compare_exchange_weak(old, change(old), Ordering::Relaxed, Ordering::Relaxed) {
+            match byte.compare_exchange_weak(old, new, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return old,
                 Err(now) => old = now,
             }
@@ -370,7 +376,7 @@ impl<'a> Chunk<'a> {
     }
 
     /// Notes a hit: frequency up to 3, fetched, the access second. Writes nothing when nothing changes.
-    #[inline]
+    #[inline(always)]
     pub(super) fn note_hit(self, now: Seconds) {
         let old = self.state();
         if old & state::FREQUENCY != state::FREQUENCY || old & state::FETCHED == 0 {
@@ -396,7 +402,7 @@ impl<'a> Chunk<'a> {
     }
 
     /// The expiry. Exact for the stripe's holder, a hint for others.
-    #[inline]
+    #[inline(always)]
     pub(super) fn expiry(self) -> Expiry {
         if self.state() & state::HAS_EXPTIME == 0 {
             return Expiry::Never;
@@ -427,7 +433,7 @@ impl<'a> Chunk<'a> {
         self.store_halves(HEADER_BYTES + usize::from(bits & state::HAS_EXPTIME != 0) * EXPTIME_BYTES, client_flags);
     }
 
-    #[inline]
+    #[inline(always)]
     fn key_at(self) -> usize {
         if self.is_large() { LARGE_HEAD_BYTES } else { HEADER_BYTES + optional_bytes(self.state()) }
     }
@@ -490,7 +496,7 @@ impl<'a> Chunk<'a> {
     // --- key and value --------------------------------------------------------------------------------------
 
     /// The key of a live item.
-    #[inline]
+    #[inline(always)]
     pub(super) fn key<G: Guard>(self, _guard: &G) -> &[u8] {
         let len = usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Acquire));
         // SAFETY: a live item's key bytes do not change or move while the stripe's or the class's lock is
@@ -498,8 +504,21 @@ impl<'a> Chunk<'a> {
         unsafe { std::slice::from_raw_parts(self.read_at(Bytes::Key, self.key_at()), len) }
     }
 
+    /// The value of a live item; `None` if it is large.
+    #[inline(always)]
+    pub(super) fn whole_value<G: StripeGuard>(self, _guard: &G) -> Option<&[u8]> {
+        let len = self.u16_at(VALUE_LEN_AT).load(Ordering::Relaxed) & VALUE_LEN_BITS;
+        if len == LARGE {
+            return None;
+        }
+        let key_len = usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Relaxed));
+        let value = self.read_at(Bytes::Value, HEADER_BYTES + optional_bytes(self.state()) + key_len);
+        // SAFETY: only the stripe's holder writes a live value, through a mutable borrow of the same guard.
+        Some(unsafe { std::slice::from_raw_parts(value, usize::from(len)) })
+    }
+
     /// The value of a live item that is not large.
-    #[inline]
+    #[inline(always)]
     pub(super) fn value<G: StripeGuard>(self, _guard: &G) -> &[u8] {
         let offset = self.key_at() + usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Relaxed));
         // SAFETY: only the stripe's holder writes a live value, through a mutable borrow of the same guard.
@@ -507,6 +526,7 @@ impl<'a> Chunk<'a> {
     }
 
     /// Writes a value of any length that fits over a live, small item's; header fields included.
+    #[inline(always)]
     pub(super) fn overwrite<G: StripeGuard>(self, _guard: &mut G, parts: &[&[u8]], cas: u32, new: &NewItem<'_>) {
         let bits = new.state();
         let key_len = usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Relaxed));

@@ -347,7 +347,7 @@ impl Store {
             match self.link_large(&mut stripe, local, &incoming, found) {
                 Ok(wants_row) => {
                     let cas = self.wire_cas(&stripe, self.pages.chunk(incoming.head));
-                    self.count_store(local, incoming.head);
+                    self.count_store(local, self.class_of(incoming.head));
                     drop(stripe);
                     self.after_write(wants_row);
                     self.give_share_back(&incoming);
@@ -586,7 +586,7 @@ impl Store {
         let linked = self.link_large(&mut stripe, local, &incoming, found);
         linked.expect("replacing needs no cell");
         let cas = self.wire_cas(&stripe, head);
-        self.count_store(local, incoming.head);
+        self.count_store(local, self.class_of(incoming.head));
         self.give_share_back(&incoming);
         Some(StoreOutcome::Stored { cas, value_len: incoming.total })
     }

@@ -167,7 +167,7 @@ impl Store {
 
     /// The number of the class that an item of such a value would be of: that of its first part, if it takes several.
     #[must_use]
-    pub fn class_for(&self, key_len: usize, client_flags: u32, expiry: Expiry, value_len: usize) -> u32 {
+    pub fn class_number(&self, key_len: usize, client_flags: u32, expiry: Expiry, value_len: usize) -> u32 {
         let bytes = small_item_bytes(key_len, client_flags, expiry, value_len);
         let last = || self.pages.classes.all().last().expect("there are classes");
         self.small_class(bytes, value_len).unwrap_or_else(last).number()

@@ -20,6 +20,8 @@ pub struct Fetch<'f> {
     pub touch: Option<Expiry>,
     /// Whether the value is wanted: a touch leaves it where it is.
     pub value: bool,
+    /// Whether the version is wanted.
+    pub cas: bool,
     /// What few fetches ask for. `None` costs nothing; `Some` shows [`Details`] even when it asks for nothing.
     pub extras: Option<&'f FetchExtras>,
 }
@@ -85,7 +87,7 @@ pub struct Details {
 pub struct ItemView<'a> {
     /// The client's opaque number.
     pub client_flags: u32,
-    /// The item's version; 0 with `-C`.
+    /// The item's version; 0 with `-C`, and when it was not asked for.
     pub cas: u64,
     /// The value, or nothing when it was not asked for.
     pub value: Value<'a>,

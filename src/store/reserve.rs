@@ -127,11 +127,18 @@ impl Store {
     /// A free chunk of the class, or of a larger one.
     #[inline]
     pub(super) fn take_chunk(&self, local: &mut Local, class: ClassId, now: Seconds, effort: Effort) -> Option<Ref> {
-        if let Some(reference) = local.magazines[class.index()].chunks.pop() {
-            local.held_bytes -= self.pages.classes.chunk_bytes(class);
-            return Some(reference);
+        match self.chunk_in_hand(local, class) {
+            Some(reference) => Some(reference),
+            None => self.refill(local, class, now, effort),
         }
-        self.refill(local, class, now, effort)
+    }
+
+    /// A chunk out of the thread's magazine: no lock is taken for it.
+    #[inline]
+    pub(super) fn chunk_in_hand(&self, local: &mut Local, class: ClassId) -> Option<Ref> {
+        let reference = local.magazines[class.index()].chunks.pop()?;
+        local.held_bytes -= self.pages.classes.chunk_bytes(class);
+        Some(reference)
     }
 
     /// Puts a chunk that was not used back.
@@ -157,7 +164,7 @@ impl Store {
     }
 
     /// The class of a chunk somebody holds: its page cannot leave the class meanwhile.
-    #[inline]
+    #[inline(always)]
     pub(super) fn class_of(&self, reference: Ref) -> ClassId {
         self.pages.class_of(reference).expect("a chunk that is held lies in a page of a class")
     }
@@ -282,7 +289,7 @@ impl Store {
     }
 
     /// Why an item is as good as gone, if it is.
-    #[inline]
+    #[inline(always)]
     pub(super) fn why_dead(&self, stripe: &LockedStripe<'_>, chunk: Chunk<'_>, now: Seconds) -> Option<Miss> {
         if stripe.is_flushed(chunk.cas()) {
             return Some(Miss::Flushed);

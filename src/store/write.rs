@@ -3,7 +3,7 @@
 
 use super::item::{Chunk, EXPTIME_BYTES, Marks, NewItem, Ref, SMALL_VALUE_BYTES_MAX, mark, small_item_bytes, state};
 use super::outcome::{Mode, StoreExtras, StoreOutcome, StoreRequest};
-use super::reserve::{Effort, Local};
+use super::reserve::Local;
 use super::slab::classes::ClassId;
 use super::table::{Found, LockedStripe};
 use super::{Key, Miss, Store};
@@ -30,9 +30,21 @@ pub(super) struct Change<'c> {
     pub(super) parts: &'c [&'c [u8]],
 }
 
+impl Change<'_> {
+    /// Room of the new item in bytes less that of the old one, which it is written over.
+    #[inline(always)]
+    fn growth(&self, old: Chunk<'_>) -> u64 {
+        let bytes = |value_len: usize, marks: Marks| value_len + marks.bytes();
+        let after = bytes(self.new.value_len, self.new.marks);
+        let growth = after.wrapping_sub(bytes(old.value_len(), old.marks()));
+        u64::try_from(growth).expect("64 bits hold a usize")
+    }
+}
+
 /// An item written under the lock.
 pub(super) struct Written {
     pub(super) reference: Ref,
+    pub(super) class: ClassId,
     /// The stripe would be better off with another row.
     pub(super) wants_row: bool,
 }
@@ -86,10 +98,12 @@ impl Store {
     }
 
     /// The class of an item stored in one chunk, if it can be.
+    #[inline]
     pub(super) fn small_class(&self, bytes: usize, value_len: usize) -> Option<ClassId> {
         if value_len > SMALL_VALUE_BYTES_MAX { None } else { self.pages.classes.class_of(bytes) }
     }
 
+    #[inline(always)]
     fn put(
         &self,
         local: &mut Local,
@@ -98,8 +112,8 @@ impl Store {
         class: ClassId,
         now: Seconds,
     ) -> StoreOutcome {
-        // Taken before the lock, so that the common set takes one lock once; in-place writes put it back.
-        let mut spare = self.take_chunk(local, class, now, Effort::Everything);
+        // A chunk the magazine does not have: only then is the lock taken a second time.
+        let mut spare = None;
         let new = NewItem {
             key: request.key.bytes,
             value_len: value.len(),
@@ -117,13 +131,14 @@ impl Store {
                 Err(refusal) => break refusal,
             };
             let mut change = Change { key: request.key, found: found.ok(), new, parts: &[value] };
+            let mut class = class;
             if verdict == Verdict::Stale {
-                self.make_stale(&mut change);
+                class = self.make_stale(&mut change);
             }
-            let halt = match self.write(&mut stripe, local, &change, &mut spare) {
+            let halt = match self.write_as(&mut stripe, local, &change, class, &mut spare) {
                 Ok(written) => {
                     let cas = self.wire_cas(&stripe, self.pages.chunk(written.reference));
-                    self.count_store(local, written.reference);
+                    self.count_store(local, written.class);
                     drop(stripe);
                     self.after_write(written.wants_row);
                     break StoreOutcome::Stored { cas, value_len: value.len() };
@@ -133,6 +148,7 @@ impl Store {
             drop(stripe);
             match halt {
                 Halt::Cell if self.make_cell(local, request.key.hash, now) => {}
+                Halt::Chunk(class) if self.exchange_spare(local, &mut spare, class, now) => {}
                 Halt::Cell | Halt::Chunk(_) => break self.no_memory(local, class),
             }
         };
@@ -144,14 +160,16 @@ impl Store {
 
     /// Turns a write of an older version into one that leaves the item out of date.
     #[cold]
-    fn make_stale(&self, change: &mut Change<'_>) {
+    fn make_stale(&self, change: &mut Change<'_>) -> ClassId {
         if let Some(found) = change.found {
             let old = self.pages.chunk(found.reference);
             change.new.expiry = old.expiry();
             change.new.marks.bits |= mark::STALE | old.marks().bits & mark::TOKEN_SENT;
         }
+        self.class_for(change)
     }
 
+    #[cold]
     pub(super) fn no_memory(&self, local: &Local, class: ClassId) -> StoreOutcome {
         local.counters.outofmemory.bump();
         local.class(class).outofmemory.bump();
@@ -159,6 +177,7 @@ impl Store {
     }
 
     /// Gives the index the row a commit asked for. Refused, the stripe lives with longer chains.
+    #[inline]
     pub(super) fn after_write(&self, wants_row: bool) {
         if wants_row {
             self.index.add_row(&self.pool, self.index.rows());
@@ -166,13 +185,31 @@ impl Store {
     }
 
     /// Counts a store command that stored.
-    pub(super) fn count_store(&self, local: &Local, reference: Ref) {
+    #[inline]
+    pub(super) fn count_store(&self, local: &Local, class: ClassId) {
         local.counters.total_items.bump();
-        local.class(self.class_of(reference)).cmd_set.bump();
+        local.class(class).cmd_set.bump();
     }
 
     /// Whether the mode's condition holds for what is there.
+    #[inline(always)]
     pub(super) fn check(
+        &self,
+        stripe: &LockedStripe<'_>,
+        local: &Local,
+        mode: Mode,
+        extras: Option<&StoreExtras>,
+        found: &Result<Found, Miss>,
+        now: Seconds,
+    ) -> Result<Verdict, StoreOutcome> {
+        if mode == Mode::Set {
+            return Ok(Verdict::AsAsked);
+        }
+        self.check_condition(stripe, local, mode, extras, found, now)
+    }
+
+    #[inline(never)]
+    fn check_condition(
         &self,
         stripe: &LockedStripe<'_>,
         local: &Local,
@@ -209,7 +246,7 @@ impl Store {
         }
     }
 
-    /// Writes an item where the key's item is, or into the spare chunk.
+    /// Writes an item where the key's item is, or into a chunk in hand: the spare one, or the magazine's.
     pub(super) fn write(
         &self,
         stripe: &mut LockedStripe<'_>,
@@ -217,29 +254,59 @@ impl Store {
         change: &Change<'_>,
         spare: &mut Option<Ref>,
     ) -> Result<Written, Halt> {
-        let Change { key, found, new, parts } = change;
-        let found = *found;
-        if let Some(found) = found
-            && self.fits_in_place(self.pages.chunk(found.reference), found.reference, new)
-        {
-            return Ok(self.overwrite(stripe, local, found.reference, new, parts));
+        self.write_as(stripe, local, change, self.class_for(change), spare)
+    }
+
+    fn class_for(&self, change: &Change<'_>) -> ClassId {
+        self.pages.classes.class_of(change.new.bytes()).expect("callers send large items elsewhere")
+    }
+
+    /// The same for a caller that knows the new item's class.
+    #[inline(always)]
+    fn write_as(
+        &self,
+        stripe: &mut LockedStripe<'_>,
+        local: &mut Local,
+        change: &Change<'_>,
+        class: ClassId,
+        spare: &mut Option<Ref>,
+    ) -> Result<Written, Halt> {
+        match change.found {
+            Some(found) if self.fits_in_place(found.reference, &change.new, class) => {
+                self.overwrite(stripe, local, found.reference, class, change);
+                Ok(Written { reference: found.reference, class, wants_row: false })
+            }
+            _ => self.write_elsewhere(stripe, local, change, class, spare),
         }
-        let class = self.pages.classes.class_of(new.bytes()).expect("callers send large items elsewhere");
+    }
+
+    #[inline(never)]
+    fn write_elsewhere(
+        &self,
+        stripe: &mut LockedStripe<'_>,
+        local: &mut Local,
+        change: &Change<'_>,
+        class: ClassId,
+        spare: &mut Option<Ref>,
+    ) -> Result<Written, Halt> {
+        let Change { key, found, new, parts } = change;
         // A chunk taken before the lock was chosen for what the key held then: it may be too small by now.
-        let Some(reference) = spare.filter(|&spare| self.class_of(spare) >= class) else {
-            return Err(Halt::Chunk(class));
-        };
+        let fitting = spare.take_if(|spare| self.class_of(*spare) >= class);
+        let reference = fitting.or_else(|| self.chunk_in_hand(local, class)).ok_or(Halt::Chunk(class))?;
         let mut item = *new;
         let ghost_hit = found.is_none() && self.ghost.take(key.hash);
         item.main = match found {
             Some(found) => self.pages.chunk(found.reference).state() & state::MAIN != 0,
             None => ghost_hit,
         };
-        let chunk = self.pages.chunk(reference);
-        chunk.fill(&item, parts);
-        let wants_row = self.link(stripe, local, *key, found, reference, ghost_hit).map_err(|_| Halt::Cell)?;
-        *spare = None;
-        Ok(Written { reference, wants_row })
+        self.pages.chunk(reference).fill(&item, parts);
+        match self.link(stripe, local, *key, *found, reference, ghost_hit) {
+            Ok(wants_row) => Ok(Written { reference, class: self.class_of(reference), wants_row }),
+            Err(_) => {
+                self.keep_chunk(local, reference);
+                Err(Halt::Cell)
+            }
+        }
     }
 
     /// Makes a filled chunk the key's item: in the old one's place, or as a new entry.
@@ -278,29 +345,30 @@ impl Store {
         Ok(wants_row)
     }
 
-    /// Whether a new value can be written over an item where it lies: same optional fields, same class.
-    fn fits_in_place(&self, old: Chunk<'_>, reference: Ref, new: &NewItem<'_>) -> bool {
+    /// Whether a new value of a class can be written over an item where it lies: same optional fields, same class.
+    #[inline(always)]
+    fn fits_in_place(&self, reference: Ref, new: &NewItem<'_>, class: ClassId) -> bool {
         const OPTIONAL: u8 = state::HAS_EXPTIME | state::HAS_FLAGS | state::EXTENDED;
-        !old.is_large()
-            && old.state() & OPTIONAL == new.state()
-            && self.pages.classes.class_of(new.bytes()) == Some(self.class_of(reference))
+        let old = self.pages.chunk(reference);
+        !old.is_large() && old.state() & OPTIONAL == new.state() && class == self.class_of(reference)
     }
 
+    #[inline(always)]
     fn overwrite(
         &self,
         stripe: &mut LockedStripe<'_>,
         local: &Local,
         reference: Ref,
-        new: &NewItem<'_>,
-        parts: &[&[u8]],
-    ) -> Written {
+        class: ClassId,
+        change: &Change<'_>,
+    ) {
         let chunk = self.pages.chunk(reference);
-        self.count_gone(local, reference, chunk);
+        let growth = change.growth(chunk);
         let cas = stripe.next_cas();
-        chunk.overwrite(&mut *stripe.state, parts, cas, new);
-        self.count_stored(local, reference);
-        self.note_expiry(reference, new.expiry);
-        Written { reference, wants_row: false }
+        chunk.overwrite(&mut *stripe.state, change.parts, cas, &change.new);
+        local.counters.bytes.add(growth);
+        local.class(class).mem_requested.add(growth);
+        self.note_expiry(reference, change.new.expiry);
     }
 
     /// Makes room for an entry in a stripe whose chain is full: a new row, or one item less. False when there is
@@ -411,7 +479,7 @@ impl Store {
     ) -> StoreOutcome {
         let linked = self.link(stripe, local, key, Some(found), target, false);
         linked.expect("replacing needs no cell");
-        self.count_store(local, target);
+        self.count_store(local, self.class_of(target));
         let chunk = self.pages.chunk(target);
         StoreOutcome::Stored { cas: self.wire_cas(stripe, chunk), value_len: chunk.value_len() }
     }

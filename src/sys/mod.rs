@@ -3,6 +3,8 @@
 #[cfg(loom)]
 pub mod beside;
 pub mod clock;
+pub mod lanes;
 pub mod memory;
 pub mod process;
+pub mod socket;
 pub mod user;

@@ -250,7 +250,7 @@ impl<'m> Session<'m> {
 
     fn read(&mut self, key: &[u8], touch: Option<Expiry>) -> Option<(Vec<u8>, u32, u64)> {
         let store = &self.store;
-        let fetch = Fetch { touch, value: true, extras: None };
+        let fetch = Fetch { touch, value: true, cas: true, extras: None };
         let mut pinned = None;
         let found = store.fetch(&mut self.local, store.key(key), fetch, self.now.seconds, |item| {
             let value = match item.value {
@@ -314,7 +314,7 @@ impl<'m> Session<'m> {
             create: self.random.one_in(3).then_some(create),
         };
         let touch = self.random.one_in(4).then(|| self.expiry());
-        let fetch = Fetch { touch, value: false, extras: Some(&extras) };
+        let fetch = Fetch { touch, value: false, cas: true, extras: Some(&extras) };
         let store_key = self.store.key(&key);
         let found = self.store.fetch(&mut self.local, store_key, fetch, self.now.seconds, |item| {
             (item.details.expect("asked for"), item.cas)

@@ -158,7 +158,7 @@ impl Worker<'_> {
 
     /// Fetches a key; a large value stays pinned.
     pub(crate) fn fetch(&mut self, key: &[u8], touch: Option<Expiry>) -> Option<Hit> {
-        let fetch = Fetch { touch, value: true, extras: None };
+        let fetch = Fetch { touch, value: true, cas: true, extras: None };
         let found = self.store.fetch(&mut self.local, self.store.key(key), fetch, self.now, |item| {
             let (value, pin) = match item.value {
                 Value::Whole(bytes) => (bytes.to_vec(), None),

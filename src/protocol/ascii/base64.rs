@@ -1,9 +1,11 @@
 //! Base64 of keys: the standard alphabet with padding, nothing else in between.
 
+use crate::bytes::Buffer;
+
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Appends the encoding of `bytes`.
-pub(super) fn encode(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn encode(out: &mut Buffer, bytes: &[u8]) {
     for group in bytes.chunks(3) {
         let byte = |at: usize| group.get(at).copied().map_or(0, u32::from);
         let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
@@ -50,6 +52,7 @@ fn value(digit: u8) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::{decode, encode};
+    use crate::bytes::Buffer;
 
     fn decoded(text: &[u8]) -> Option<Vec<u8>> {
         let mut into = [0; 32];
@@ -67,9 +70,9 @@ mod tests {
             (b"\xff\x00\xfe", b"/wD+"),
         ];
         for (bytes, text) in vectors {
-            let mut out = Vec::new();
+            let mut out = Buffer::default();
             encode(&mut out, bytes);
-            assert_eq!(out, text);
+            assert_eq!(&out[..], text);
             assert_eq!(decoded(text).as_deref(), Some(bytes));
         }
     }

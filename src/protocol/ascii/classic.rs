@@ -41,9 +41,78 @@ impl<'a> Parsed<'a> {
     }
 }
 
+/// A request in its plainest form, which nearly all have: served without the detour over a [`Request`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plain<'a> {
+    /// `get <key>`.
+    Get(&'a [u8]),
+    /// `set <key> <flags> <exptime> <bytes>`: one space between words, numbers of few digits, nothing else.
+    Set(Store<'a>),
+}
+
+/// Takes a request in its plainest form, and the length of its line, from the input. `None`: [`parse`] knows what it
+/// is; what is taken here, it would read the same.
+#[must_use]
+#[inline(always)]
+pub fn parse_plain(input: &[u8]) -> Option<(Plain<'_>, usize)> {
+    let (name, rest) = input.split_first_chunk()?;
+    match name {
+        b"get " => {
+            let (key, end) = plain_key(rest, b'\n')?;
+            let key = key.strip_suffix(b"\r").unwrap_or(key);
+            token::is_key(key).then_some((Plain::Get(key), name.len() + end + 1))
+        }
+        b"set " => {
+            let (key, end) = plain_key(rest, b' ')?;
+            let mut at = end + 1;
+            let client_flags = plain_number(rest, &mut at, b' ')?;
+            let exptime = plain_number(rest, &mut at, b' ')?;
+            let value_len = plain_number(rest, &mut at, b'\r')?;
+            if !token::is_key(key) || rest.get(at) != Some(&b'\n') {
+                return None;
+            }
+            let store = Store {
+                key,
+                mode: Mode::Set,
+                client_flags,
+                exptime: i32::try_from(exptime).ok()?,
+                value_len: usize::try_from(value_len).ok()?,
+                noreply: false,
+                extras: None,
+            };
+            Some((Plain::Set(store), name.len() + at + 1))
+        }
+        _ => None,
+    }
+}
+
+/// The bytes before the first space or LF, if it is the one that is wanted, and where that stands.
+#[inline(always)]
+fn plain_key(text: &[u8], wanted: u8) -> Option<(&[u8], usize)> {
+    let end = token::key_end(text)?;
+    (text[end] == wanted).then(|| (&text[..end], end))
+}
+
+/// A number of one to nine digits that ends with `end`. Moves `at` behind that.
+#[inline(always)]
+fn plain_number(text: &[u8], at: &mut usize, end: u8) -> Option<u32> {
+    const DIGITS_MAX: usize = 9;
+    let start = *at;
+    let mut number = 0;
+    loop {
+        let byte = *text.get(*at)?;
+        let digit = byte.wrapping_sub(b'0');
+        *at += 1;
+        if digit > 9 {
+            let digits = *at - 1 - start;
+            return (byte == end && (1..=DIGITS_MAX).contains(&digits)).then_some(number);
+        }
+        number = number.wrapping_mul(10).wrapping_add(u32::from(digit));
+    }
+}
+
 /// Takes one request from the input.
 #[must_use]
-#[inline]
 pub fn parse(input: &[u8]) -> Parsed<'_> {
     if let Some(rest) = input.strip_prefix(b"get ") {
         return parse_get(FetchOptions::GET, input, rest);
@@ -251,7 +320,7 @@ fn parse_unknown(text: &[u8]) -> Request<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Parsed, parse};
+    use super::{Parsed, Plain, parse, parse_plain};
     use crate::protocol::{Admin, Arithmetic, Delete, ErrorText, Fetch, FetchOptions, Mode, Refused, Request, Store};
 
     fn request(line: &[u8]) -> Request<'_> {
@@ -269,6 +338,55 @@ mod tests {
             Request::Refused(Refused { error, swallow_bytes, noreply }) => (error, swallow_bytes, noreply),
             other => panic!("{other:?} for {:?}", String::from_utf8_lossy(line)),
         }
+    }
+
+    #[test]
+    fn what_is_plain_is_read_as_the_parser_reads_it() {
+        let words = [
+            &b"get"[..],
+            b"set",
+            b"k",
+            b"key-of-some-length",
+            &[b'k'; 250],
+            &[b'k'; 251],
+            b"0",
+            b"7",
+            b"999999999",
+            b"1000000000",
+            b"4294967296",
+            b"-1",
+            b"+1",
+            b"1x",
+            b"\t1",
+            b"1\0",
+            b"00",
+            b"noreply",
+            b"",
+            b"\r",
+        ];
+        let mut plain = 0;
+        let mut compare = |line: &[u8]| {
+            let Some((taken, used)) = parse_plain(line) else { return };
+            let request = match taken {
+                Plain::Get(key) => Request::OneKey(Fetch { key, options: FetchOptions::GET, extras: None }),
+                Plain::Set(store) => Request::Store(store),
+            };
+            assert_eq!(parse(line), Parsed::Request { request, used }, "{:?}", String::from_utf8_lossy(line));
+            plain += 1;
+        };
+        for ending in [&b"\r\n"[..], b"\n", b"\r", b"", b" \r\n", b"\r\nget x\r\n", b"\r\r\n", b"\r\n12345678"] {
+            for (one, two) in words.iter().flat_map(|one| words.iter().map(move |two| (one, two))) {
+                compare(&[&b"get "[..], one, ending].concat());
+                compare(&[&b"get "[..], one, b" ", two, ending].concat());
+                compare(&[*one, b" ", two, ending].concat());
+                for three in words {
+                    compare(&[&b"set "[..], one, b" ", two, b" ", three, b" 5", ending].concat());
+                    compare(&[&b"set key "[..], one, b" ", two, b" ", three, ending].concat());
+                    compare(&[&b"set key 1 "[..], one, b" ", two, b" ", three, ending].concat());
+                }
+            }
+        }
+        assert!(plain > 1000, "{plain} lines were plain");
     }
 
     #[test]

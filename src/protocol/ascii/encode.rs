@@ -1,6 +1,6 @@
 //! The encoder of the classic commands: replies to the end of a byte buffer, without the formatting machinery.
 
-use crate::bytes::push_u64;
+use crate::bytes::{Buffer, FOUR_DIGITS, four_digits, push_u64};
 use crate::limits::KEY_BYTES_MAX;
 use crate::protocol::{ErrorText, Reply, VERSION};
 
@@ -11,17 +11,34 @@ pub const VALUE_TAIL: &[u8] = b"\r\n";
 pub const VALUE_HEAD_BYTES_MAX: usize = b"VALUE    \r\n".len() + KEY_BYTES_MAX + 10 + 10 + 20;
 
 /// Appends the line before a value.
-#[inline]
-pub fn push_value_head(out: &mut Vec<u8>, key: &[u8], client_flags: u32, value_len: usize, cas: Option<u64>) {
-    out.extend_from_slice(b"VALUE ");
-    out.extend_from_slice(key);
-    if client_flags == 0 {
-        out.extend_from_slice(b" 0 ");
+#[inline(always)]
+pub fn push_value_head(out: &mut Buffer, key: &[u8], client_flags: u32, value_len: usize, cas: Option<u64>) {
+    out.put(b"VALUE ");
+    out.put(key);
+    if client_flags == 0 && cas.is_none() && value_len < FOUR_DIGITS {
+        push_plain_end(out, value_len);
     } else {
-        out.push(b' ');
-        push_u64(out, u64::from(client_flags));
-        out.push(b' ');
+        push_head_end(out, client_flags, value_len, cas);
     }
+}
+
+/// ` 0 <bytes>` and the line's end, put together in a register and appended in one piece.
+#[inline(always)]
+fn push_plain_end(out: &mut Buffer, value_len: usize) {
+    const BEFORE: u128 = u32::from_le_bytes([b' ', b'0', b' ', 0]) as u128;
+    const BEFORE_BYTES: usize = 3;
+    const AFTER: u64 = u16::from_le_bytes([b'\r', b'\n']) as u64;
+    let (digits, count) = four_digits(value_len);
+    let behind = u64::from(digits) | AFTER << (8 * count);
+    let piece = BEFORE | u128::from(behind) << (8 * BEFORE_BYTES);
+    out.put_front(&piece.to_le_bytes(), BEFORE_BYTES + count + VALUE_TAIL.len());
+}
+
+#[inline(never)]
+fn push_head_end(out: &mut Buffer, client_flags: u32, value_len: usize, cas: Option<u64>) {
+    out.push(b' ');
+    push_u64(out, u64::from(client_flags));
+    out.push(b' ');
     push_len(out, value_len);
     if let Some(cas) = cas {
         out.push(b' ');
@@ -31,21 +48,30 @@ pub fn push_value_head(out: &mut Vec<u8>, key: &[u8], client_flags: u32, value_l
 }
 
 /// Appends a hit.
-#[inline]
-pub fn push_value(out: &mut Vec<u8>, key: &[u8], client_flags: u32, value: &[u8], cas: Option<u64>) {
+#[inline(always)]
+pub fn push_value(out: &mut Buffer, key: &[u8], client_flags: u32, value: &[u8], cas: Option<u64>) {
     push_value_head(out, key, client_flags, value.len(), cas);
-    out.extend_from_slice(value);
-    out.extend_from_slice(VALUE_TAIL);
+    out.put(value);
+    out.put(VALUE_TAIL);
 }
 
 #[inline]
-pub(super) fn push_len(out: &mut Vec<u8>, len: usize) {
+pub(super) fn push_len(out: &mut Buffer, len: usize) {
     push_u64(out, u64::try_from(len).unwrap_or(u64::MAX));
 }
 
 /// Appends a reply without a value.
-#[inline]
-pub fn push_reply(out: &mut Vec<u8>, reply: Reply) {
+#[inline(always)]
+pub fn push_reply(out: &mut Buffer, reply: Reply) {
+    match reply {
+        Reply::Stored => out.put(b"STORED\r\n"),
+        Reply::End => out.put(b"END\r\n"),
+        reply => push_rarer_reply(out, reply),
+    }
+}
+
+#[inline(never)]
+fn push_rarer_reply(out: &mut Buffer, reply: Reply) {
     let line: &[u8] = match reply {
         Reply::Stored => b"STORED\r\n",
         Reply::NotStored => b"NOT_STORED\r\n",
@@ -72,13 +98,13 @@ pub fn push_reply(out: &mut Vec<u8>, reply: Reply) {
 }
 
 #[cold]
-fn push_error(out: &mut Vec<u8>, error: ErrorText) {
+fn push_error(out: &mut Buffer, error: ErrorText) {
     out.extend_from_slice(error.text().as_bytes());
     out.extend_from_slice(b"\r\n");
 }
 
 /// Appends one line of a report.
-pub fn push_stat(out: &mut Vec<u8>, name: &str, value: &str) {
+pub fn push_stat(out: &mut Buffer, name: &str, value: &str) {
     for part in ["STAT ", name, " ", value, "\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
@@ -87,12 +113,13 @@ pub fn push_stat(out: &mut Vec<u8>, name: &str, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::{VALUE_HEAD_BYTES_MAX, push_reply, push_stat, push_value, push_value_head};
+    use crate::bytes::Buffer;
     use crate::protocol::{ErrorText, Reply};
 
-    fn encoded(encode: impl FnOnce(&mut Vec<u8>)) -> String {
-        let mut out = Vec::new();
+    fn encoded(encode: impl FnOnce(&mut Buffer)) -> String {
+        let mut out = Buffer::default();
         encode(&mut out);
-        String::from_utf8(out).expect("text")
+        String::from_utf8(out.to_vec()).expect("text")
     }
 
     #[test]

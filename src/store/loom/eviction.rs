@@ -92,7 +92,7 @@ fn a_touched_item_is_not_evicted_for_its_old_exptime() {
         let touching = spawn({
             let store = Arc::clone(&store);
             move || {
-                let touch = Fetch { touch: Some(Expiry::At(Seconds(30))), value: false, extras: None };
+                let touch = Fetch { touch: Some(Expiry::At(Seconds(30))), value: false, cas: true, extras: None };
                 let touched = store.fetch(&mut other, store.key(b"key"), touch, NOW, |_| ());
                 (touched == FetchOutcome::Hit(()), other)
             }

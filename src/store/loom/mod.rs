@@ -66,7 +66,7 @@ fn store_as(store: &Store, local: &mut Local, key: &str, mode: Mode, expiry: Exp
 
 /// A small value and its version.
 fn get(store: &Store, local: &mut Local, key: &str) -> Option<(Vec<u8>, u64)> {
-    let fetch = Fetch { touch: None, value: true, extras: None };
+    let fetch = Fetch { touch: None, value: true, cas: true, extras: None };
     let found = store.fetch(local, store.key(key.as_bytes()), fetch, NOW, |item| match item.value {
         Value::Whole(bytes) => (bytes.to_vec(), item.cas),
         _ => panic!("the value is small"),

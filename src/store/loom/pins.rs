@@ -11,7 +11,7 @@ fn large(byte: u8) -> Vec<u8> {
 }
 
 fn pin(store: &Store, local: &mut Local) -> Option<Pinned> {
-    let fetch = Fetch { touch: None, value: true, extras: None };
+    let fetch = Fetch { touch: None, value: true, cas: true, extras: None };
     let found = store.fetch(local, store.key(b"key"), fetch, NOW, |item| match item.value {
         Value::Pinned(pin) => Some(pin),
         _ => None,

@@ -86,7 +86,7 @@ unsafe impl ZeroedAtomics for crate::store::arena::StripeRecord {}
 
 impl PageEntry {
     /// The page's class.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn class(&self) -> Option<ClassId> {
         // Acquire: pairs with `set_class`: formatted is valid for the class that is seen.
         self.class.load(Ordering::Acquire).checked_sub(1).and_then(|class| u8::try_from(class).ok()).map(ClassId)
@@ -185,9 +185,9 @@ impl Pages {
     }
 
     /// The class of the page a chunk lies in.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn class_of(&self, reference: Ref) -> Option<ClassId> {
-        self.entry(self.page_of(reference)).class()
+        self.table[(self.offset(reference) - self.first_at) >> self.page_shift].class()
     }
 
     #[inline]
@@ -229,7 +229,7 @@ impl Pages {
     }
 
     /// The chunk with this name.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn chunk(&self, reference: Ref) -> Chunk<'_> {
         let offset = self.offset(reference);
         #[cfg(debug_assertions)]

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use crate::store::arena::Arena;
 use crate::store::item::Ref;
 use crate::sync::{AtomicU64, Ordering};
+use crate::sys::lanes::equal_to;
 use crate::sys::memory::Table;
 
 /// Bytes of a bucket.
@@ -23,8 +24,8 @@ const WORDS: usize = BUCKET_BYTES / 8;
 const FIRST_REFERENCE_WORD: usize = 2;
 const TAGS_IN_WORD: usize = 8;
 
-const LOW_BITS: u64 = 0x0101_0101_0101_0101;
-const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+/// A bit for each slot.
+const ALL_SLOTS: u32 = (1 << SLOTS) - 1;
 /// The tags of word 1; above them lies the overflow link.
 const SECOND_TAGS: u64 = 0xffff_ffff;
 
@@ -65,7 +66,7 @@ impl Buckets {
     }
 
     /// The bucket at a cell of a stripe's column. The cell's row must be open.
-    #[inline]
+    #[inline(always)]
     pub(super) fn bucket(&self, cell: u32, stripe: usize) -> Bucket<'_> {
         let at = (usize::try_from(cell).expect("32 bits fit") * self.stripes + stripe) * WORDS;
         Bucket { words: &self.words[at..at + WORDS] }
@@ -86,13 +87,11 @@ impl<'b> Bucket<'b> {
         self.words[nth].load(Ordering::Relaxed)
     }
 
-    /// Slots whose tag is the hash's, and now and then one more: the caller compares keys.
-    #[inline]
+    /// Slots whose tag is the hash's: the caller compares keys.
+    #[inline(always)]
     pub(super) fn candidates(self, hash: u64) -> Candidates {
-        let wanted = u64::from(tag(hash)) * LOW_BITS;
-        let first = zero_bytes(self.word(0) ^ wanted);
-        let second = zero_bytes(self.word(1) ^ wanted) & SECOND_TAGS;
-        Candidates { first, second }
+        let tags = u128::from(self.word(0)) | u128::from(self.word(1)) << 64;
+        Candidates { slots: equal_to(&tags.to_le_bytes(), tag(hash)) & ALL_SLOTS }
     }
 
     #[inline]
@@ -151,34 +150,23 @@ impl<'b> Bucket<'b> {
     }
 }
 
-/// The high bit of every zero byte; now and then of a byte 1 above one.
-#[inline]
-fn zero_bytes(word: u64) -> u64 {
-    word.wrapping_sub(LOW_BITS) & !word & HIGH_BITS
-}
-
 /// Iterates over candidate slots.
 #[derive(Debug)]
 pub(super) struct Candidates {
-    first: u64,
-    second: u64,
+    /// A bit each.
+    slots: u32,
 }
 
 impl Iterator for Candidates {
     type Item = usize;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<usize> {
-        if self.first != 0 {
-            let lane = self.first.trailing_zeros() / 8;
-            self.first &= self.first - 1;
-            return usize::try_from(lane).ok();
+        if self.slots == 0 {
+            return None;
         }
-        if self.second != 0 {
-            let lane = self.second.trailing_zeros() / 8;
-            self.second &= self.second - 1;
-            return usize::try_from(lane).ok().map(|lane| lane + TAGS_IN_WORD);
-        }
-        None
+        let slot = self.slots.trailing_zeros();
+        self.slots &= self.slots - 1;
+        usize::try_from(slot).ok()
     }
 }

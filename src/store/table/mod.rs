@@ -144,13 +144,13 @@ impl Index {
     }
 
     /// Takes the lock of the stripe a hash belongs to.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lock(&self, hash: u64) -> LockedStripe<'_> {
         self.lock_number(self.stripe_of(hash))
     }
 
     /// Takes the lock of a stripe by number.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lock_number(&self, number: usize) -> LockedStripe<'_> {
         LockedStripe { index: self, number, state: self.stripes[number].state.lock() }
     }
@@ -360,7 +360,7 @@ impl<'i> LockedStripe<'i> {
             .filter(|(reference, _)| reference.is_some())
     }
 
-    #[inline]
+    #[inline(always)]
     fn home_of(&self, hash: u64) -> u32 {
         home_of(hash, self.state.homes)
     }
@@ -512,7 +512,7 @@ impl<'i> LockedStripe<'i> {
 
 /// The home bucket of a hash among so many, by linear hashing: buckets already split in this doubling count
 /// one bit more.
-#[inline]
+#[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "the low bits are wanted")]
 fn home_of(hash: u64, homes: u32) -> u32 {
     let mask = u32::MAX >> (homes.leading_zeros());

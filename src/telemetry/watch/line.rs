@@ -1,13 +1,13 @@
 //! The lines a watcher reads, in memcached's form: `ts=S.US gid=N type=...`, keys URI-encoded, ended by LF.
 
 use super::event::{Event, Peer};
-use crate::bytes::push_u64;
+use crate::bytes::{Buffer, push_u64};
 
 /// Microseconds of a second.
 const SECOND_MICROS: u64 = 1_000_000;
 
 /// Appends an event's line. The microseconds are not padded: memcached prints them so, and tools read them so.
-pub(super) fn push_line(out: &mut Vec<u8>, micros: u64, gid: u64, event: &Event<'_>) {
+pub(super) fn push_line(out: &mut Buffer, micros: u64, gid: u64, event: &Event<'_>) {
     number(out, "ts=", micros / SECOND_MICROS);
     number(out, ".", micros % SECOND_MICROS);
     number(out, " gid=", gid);
@@ -67,23 +67,23 @@ pub(super) fn push_line(out: &mut Vec<u8>, micros: u64, gid: u64, event: &Event<
             number(out, " <", u64::from(cfd));
             out.push(b' ');
             // Control bytes would end the line or move a terminal's cursor.
-            out.extend(line.iter().map(|byte| if byte.is_ascii_control() { b'?' } else { *byte }));
+            line.iter().for_each(|&byte| out.push(if byte.is_ascii_control() { b'?' } else { byte }));
         }
     }
     out.push(b'\n');
 }
 
-fn text(out: &mut Vec<u8>, name: &str, value: &str) {
+fn text(out: &mut Buffer, name: &str, value: &str) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(value.as_bytes());
 }
 
-fn number(out: &mut Vec<u8>, name: &str, value: u64) {
+fn number(out: &mut Buffer, name: &str, value: u64) {
     out.extend_from_slice(name.as_bytes());
     push_u64(out, value);
 }
 
-fn item(out: &mut Vec<u8>, class: u32, cfd: Option<u32>, size: u64) {
+fn item(out: &mut Buffer, class: u32, cfd: Option<u32>, size: u64) {
     number(out, " clsid=", u64::from(class));
     if let Some(cfd) = cfd {
         number(out, " cfd=", u64::from(cfd));
@@ -91,14 +91,14 @@ fn item(out: &mut Vec<u8>, class: u32, cfd: Option<u32>, size: u64) {
     number(out, " size=", size);
 }
 
-fn push_peer(out: &mut Vec<u8>, peer: Peer<'_>) {
+fn push_peer(out: &mut Buffer, peer: Peer<'_>) {
     out.extend_from_slice(b" rip=");
     out.extend_from_slice(peer.address);
     number(out, " rport=", u64::from(peer.port));
     text(out, " transport=", peer.transport.text());
 }
 
-fn push_key(out: &mut Vec<u8>, name: &str, key: &[u8]) {
+fn push_key(out: &mut Buffer, name: &str, key: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     out.extend_from_slice(name.as_bytes());
     for &byte in key {
@@ -116,9 +116,9 @@ mod tests {
     use crate::telemetry::watch::{CloseReason, DeleteWord, Event, Peer, Seen, StoreStatus, StoreWord, Transport};
 
     fn line(event: Event<'_>) -> String {
-        let mut out = Vec::new();
+        let mut out = crate::bytes::Buffer::default();
         push_line(&mut out, 1_795_393_136_024_755, 7, &event);
-        let line = String::from_utf8(out).expect("text");
+        let line = std::str::from_utf8(&out).expect("text");
         let rest = line.strip_prefix("ts=1795393136.24755 gid=7 ").expect("time and number");
         rest.strip_suffix('\n').expect("a line").to_owned()
     }

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Who records never waits and takes no memory: an event that finds its ring full is dropped and counted. One thread
-//! drains all rings, makes the lines and gives them to the watchers; a watcher who does not take them gets `skipped=N` for
-//! N of them. Sockets, and when to drain, are `server`'s business.
+//! drains all rings, makes the lines and gives them to the watchers; a watcher who does not take them gets `skipped=N`
+//! for N of them. Sockets, and when to drain, are `server`'s business.
 
 mod event;
 mod kinds;
@@ -27,6 +27,7 @@ use std::sync::{Arc as StdArc, OnceLock};
 use crossbeam::utils::CachePadded;
 
 use super::{Registry, WatchCounters, WatchTotals};
+use crate::bytes::Buffer;
 use crate::sync::{Arc, AtomicU32, AtomicU64, Mutex, Ordering, Rank};
 use ring::{Record, Ring};
 
@@ -107,7 +108,7 @@ struct State {
     watchers: Vec<Arc<Watcher>>,
     counters: Arc<CachePadded<WatchCounters>>,
     record: Record,
-    line: Vec<u8>,
+    line: Buffer,
 }
 
 impl Watch {
@@ -120,7 +121,7 @@ impl Watch {
             watchers: Vec::with_capacity(WATCHERS_MAX),
             counters: counters.register(),
             record: Record::new(),
-            line: Vec::new(),
+            line: Buffer::default(),
         };
         Self {
             options,

@@ -20,9 +20,9 @@ fn turn(recorder: &mut Recorder) {
 }
 
 fn taken(watcher: &Watcher) -> String {
-    let mut out = Vec::new();
+    let mut out = crate::bytes::Buffer::default();
     watcher.take(&mut out);
-    String::from_utf8(out).expect("text")
+    String::from_utf8(out.to_vec()).expect("text")
 }
 
 #[test]

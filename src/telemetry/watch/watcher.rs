@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Call, Kinds};
-use crate::bytes::push_u64;
+use crate::bytes::{Buffer, push_u64};
 use crate::sync::{Mutex, Rank};
 
 /// Room for `skipped=N` and its end.
@@ -22,7 +22,7 @@ pub struct Watcher {
 /// Guarded by the lock of rank `Lines`.
 #[derive(Debug, Default)]
 struct Lines {
-    bytes: Vec<u8>,
+    bytes: Buffer,
     /// Lines that found no room since the last one that did.
     skipped: u64,
     /// Its worker has been called and has not come yet.
@@ -74,10 +74,11 @@ impl Watcher {
     }
 
     /// Appends all that waits to `out`.
-    pub fn take(&self, out: &mut Vec<u8>) {
+    pub fn take(&self, out: &mut Buffer) {
         let mut lines = self.lines.lock();
         lines.is_called = false;
-        out.append(&mut lines.bytes);
+        out.extend_from_slice(&lines.bytes);
+        lines.bytes.clear();
     }
 }
 

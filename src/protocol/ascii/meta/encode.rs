@@ -1,6 +1,6 @@
 //! The encoder of the meta dialect: a code, then what the line's flags ask for, in their order.
 
-use crate::bytes::push_u64;
+use crate::bytes::{Buffer, push_u64};
 use crate::limits::KEY_BYTES_MAX;
 use crate::protocol::Reply;
 use crate::protocol::ascii::base64;
@@ -55,7 +55,7 @@ pub struct Item {
 }
 
 /// Appends the line of a hit, with its end.
-pub fn push_hit_head(out: &mut Vec<u8>, asked: Asked<'_>, item: &Item, shows_value: bool) {
+pub fn push_hit_head(out: &mut Buffer, asked: Asked<'_>, item: &Item, shows_value: bool) {
     if shows_value {
         out.extend_from_slice(b"VA ");
         push_len(out, item.value_len);
@@ -85,14 +85,14 @@ pub fn push_hit_head(out: &mut Vec<u8>, asked: Asked<'_>, item: &Item, shows_val
 }
 
 /// Appends the answer to a fetch that found nothing.
-pub fn push_miss(out: &mut Vec<u8>, asked: Asked<'_>) {
+pub fn push_miss(out: &mut Buffer, asked: Asked<'_>) {
     if !asked.is_quiet {
         push_echoes(out, b"EN", asked);
     }
 }
 
 /// Appends the answer to a store: the new version, 0 if there is none, and the whole value's length.
-pub fn push_stored(out: &mut Vec<u8>, asked: Asked<'_>, reply: Reply, cas: u64, value_len: usize) {
+pub fn push_stored(out: &mut Buffer, asked: Asked<'_>, reply: Reply, cas: u64, value_len: usize) {
     let Some(code) = code(reply) else { return push_reply(out, reply) };
     if asked.is_quiet && reply == Reply::Stored {
         return;
@@ -109,7 +109,7 @@ pub fn push_stored(out: &mut Vec<u8>, asked: Asked<'_>, reply: Reply, cas: u64, 
 }
 
 /// Appends the answer to a delete.
-pub fn push_deleted(out: &mut Vec<u8>, asked: Asked<'_>, reply: Reply) {
+pub fn push_deleted(out: &mut Buffer, asked: Asked<'_>, reply: Reply) {
     let Some(code) = code(reply) else { return push_reply(out, reply) };
     if !(asked.is_quiet && reply == Reply::Deleted) {
         push_echoes(out, code, asked);
@@ -117,7 +117,7 @@ pub fn push_deleted(out: &mut Vec<u8>, asked: Asked<'_>, reply: Reply) {
 }
 
 /// Appends the answer to an arithmetic operation.
-pub fn push_number(out: &mut Vec<u8>, asked: Asked<'_>, reply: Reply, item: &Item, shows_value: bool) {
+pub fn push_number(out: &mut Buffer, asked: Asked<'_>, reply: Reply, item: &Item, shows_value: bool) {
     let Reply::Number(number) = reply else {
         return match code(reply) {
             Some(code) => push_echoes(out, code, asked),
@@ -153,7 +153,7 @@ pub fn push_number(out: &mut Vec<u8>, asked: Asked<'_>, reply: Reply, item: &Ite
 }
 
 /// Appends the answer to `me`.
-pub fn push_inspected(out: &mut Vec<u8>, asked: Asked<'_>, item: &Item) {
+pub fn push_inspected(out: &mut Buffer, asked: Asked<'_>, item: &Item) {
     out.extend_from_slice(b"ME ");
     push_key(out, asked);
     push_ttl(out, b" exp=", item.ttl);
@@ -180,7 +180,7 @@ fn code(reply: Reply) -> Option<&'static [u8]> {
 }
 
 /// A line of a code, the key and the opaque.
-fn push_echoes(out: &mut Vec<u8>, code: &[u8], asked: Asked<'_>) {
+fn push_echoes(out: &mut Buffer, code: &[u8], asked: Asked<'_>) {
     out.extend_from_slice(code);
     for word in Words::new(asked.flags) {
         push_echo(out, asked, word);
@@ -189,7 +189,7 @@ fn push_echoes(out: &mut Vec<u8>, code: &[u8], asked: Asked<'_>) {
 }
 
 /// What every command gives back: the key and the opaque.
-fn push_echo(out: &mut Vec<u8>, asked: Asked<'_>, word: &[u8]) {
+fn push_echo(out: &mut Buffer, asked: Asked<'_>, word: &[u8]) {
     match word[0] {
         b'O' => {
             out.push(b' ');
@@ -206,16 +206,16 @@ fn push_echo(out: &mut Vec<u8>, asked: Asked<'_>, word: &[u8]) {
     }
 }
 
-fn push_key(out: &mut Vec<u8>, asked: Asked<'_>) {
+fn push_key(out: &mut Buffer, asked: Asked<'_>) {
     if asked.is_base64 { base64::encode(out, asked.key) } else { out.extend_from_slice(asked.key) }
 }
 
-fn push_field(out: &mut Vec<u8>, letter: u8, value: u64) {
+fn push_field(out: &mut Buffer, letter: u8, value: u64) {
     out.extend_from_slice(&[b' ', letter]);
     push_u64(out, value);
 }
 
-fn push_ttl(out: &mut Vec<u8>, name: &[u8], ttl: Option<u32>) {
+fn push_ttl(out: &mut Buffer, name: &[u8], ttl: Option<u32>) {
     out.extend_from_slice(name);
     match ttl {
         Some(seconds) => push_u64(out, u64::from(seconds)),
@@ -226,14 +226,15 @@ fn push_ttl(out: &mut Vec<u8>, name: &[u8], ttl: Option<u32>) {
 #[cfg(test)]
 mod tests {
     use super::{Asked, HEAD_BYTES_MAX, Item, push_deleted, push_hit_head, push_miss, push_number, push_stored};
+    use crate::bytes::Buffer;
     use crate::protocol::Reply;
 
     const ASKED: Asked<'_> = Asked { key: b"key", is_base64: false, flags: b" c k Oabc s t", is_quiet: false };
 
-    fn encoded(encode: impl FnOnce(&mut Vec<u8>)) -> String {
-        let mut out = Vec::new();
+    fn encoded(encode: impl FnOnce(&mut Buffer)) -> String {
+        let mut out = Buffer::default();
         encode(&mut out);
-        String::from_utf8(out).expect("text")
+        String::from_utf8(out.to_vec()).expect("text")
     }
 
     #[test]
