@@ -2,8 +2,8 @@
 
 use std::ops::Deref;
 
-/// Bytes that are appended to: a `Vec<u8>` whose spare room is zeroed when it is made and not looked at again. An append
-/// is a copy from slice to slice, and of a piece of known length a store or two; a `Vec`'s is a call.
+/// Bytes that are appended to: a `Vec<u8>` whose spare room is zeroed when it is made and not looked at again. An
+/// append is a copy from slice to slice, and of a piece of known length a store or two; a `Vec`'s is a call.
 #[derive(Debug, Default)]
 pub struct Buffer {
     room: Vec<u8>,
@@ -130,8 +130,8 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
 /// Numbers below this have at most four digits.
 pub const FOUR_DIGITS: usize = 10_000;
 
-/// The decimal digits of a number below [`FOUR_DIGITS`], the first one in the lowest byte, and how many they are. All at
-/// once, by multiplication in lanes of the word: without branches, and without a copy of unknown length.
+/// The decimal digits of a number below [`FOUR_DIGITS`], the first one in the lowest byte, and how many they are. All
+/// at once, by multiplication in lanes of the word: without branches, and without a copy of unknown length.
 #[must_use]
 #[inline(always)]
 pub fn four_digits(number: usize) -> (u32, usize) {
