@@ -22,6 +22,7 @@ mod report;
 mod reserve;
 mod slab;
 mod table;
+mod walk;
 mod write;
 
 use std::sync::{Arc, OnceLock};
@@ -35,6 +36,7 @@ pub use outcome::{
     OpenError, Progress, StoreExtras, StoreOutcome, StoreRequest, Value,
 };
 pub use reserve::Local;
+pub use walk::{ClassSet, ClassWalk, Held, Walk, Walked};
 
 use self::arena::{Arena, Geometry};
 use self::evict::Blocks;
