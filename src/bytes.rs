@@ -29,6 +29,18 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
     if magnitude > i64::MIN.unsigned_abs() { None } else { Some(0i64.wrapping_sub_unsigned(magnitude)) }
 }
 
+/// Parses an unsigned decimal of 32 bits.
+#[must_use]
+pub fn parse_u32(text: &[u8]) -> Option<u32> {
+    u32::try_from(parse_u64(text)?).ok()
+}
+
+/// Parses a signed decimal of 32 bits.
+#[must_use]
+pub fn parse_i32(text: &[u8]) -> Option<i32> {
+    i32::try_from(parse_i64(text)?).ok()
+}
+
 /// Appends a decimal.
 #[inline]
 pub fn push_u64(out: &mut Vec<u8>, value: u64) {

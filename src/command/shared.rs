@@ -1,5 +1,6 @@
 //! [`Shared`]: what all threads know about the commands, their counters and the connections.
 
+use super::tuning::Tuning;
 use crate::store::{ClassReport, Store};
 use crate::sync::{Arc, AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering, Rank};
 use crate::telemetry::{CommandCounters, CommandTotals, Registry, StoreTotals};
@@ -13,6 +14,8 @@ const VERBOSITY_COMMANDS: u8 = 2;
 pub struct Options {
     /// `-F` turns it off: `flush_all` is refused.
     pub flush_all: bool,
+    /// `-X` turns it off: lists of items are refused.
+    pub dumping: bool,
     /// `-A`: a client may end the server.
     pub shutdown: bool,
     /// `-v`: how much is said on stderr at first.
@@ -25,18 +28,22 @@ pub struct Options {
     pub idle_timeout: bool,
     /// Whether `-L` or `-e` fixed the memory: `cache_memlimit` is then refused.
     pub fixed_memory: bool,
+    /// What `slabs automove` and `lru` may change.
+    pub tuning: Tuning,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             flush_all: true,
+            dumping: true,
             shutdown: false,
             verbosity: 0,
             workers: 4,
             connections_max: 1024,
             idle_timeout: false,
             fixed_memory: false,
+            tuning: Tuning::default(),
         }
     }
 }
@@ -48,7 +55,7 @@ pub struct SharedOptions {
     pub options: Options,
     /// The items.
     pub store: Arc<Store>,
-    /// `stats settings`, in order. `maxbytes` and `verbosity` are replaced by what holds when asked.
+    /// `stats settings`, in order. What may change is replaced by what holds when asked.
     pub settings: Vec<(String, String)>,
     /// The moment of the start.
     pub started: Now,
@@ -83,6 +90,7 @@ pub struct Shared {
     pub(super) started: Now,
     pub(super) pid: u32,
     pub(super) baseline: Mutex<Baseline>,
+    pub(super) tuning: Mutex<Tuning>,
     store: Arc<Store>,
     counters: Registry<CommandCounters>,
     gauges: ConnectionGauges,
@@ -97,12 +105,14 @@ impl Shared {
     pub fn new(options: SharedOptions) -> Self {
         let SharedOptions { options, store, settings, started, pid } = options;
         let verbosity = AtomicU8::new(options.verbosity);
+        let tuning = Mutex::new(Rank::Server, options.tuning);
         Self {
             options,
             settings,
             started,
             pid,
             baseline: Mutex::new(Rank::Server, Baseline::default()),
+            tuning,
             store,
             counters: Registry::new(),
             gauges: ConnectionGauges {

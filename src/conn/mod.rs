@@ -5,6 +5,7 @@
 //! works on are its worker's.
 
 mod body;
+mod dump;
 mod kept;
 mod log;
 mod meta;
@@ -18,6 +19,7 @@ mod tests;
 pub use output::Output;
 
 use body::{Answer as StoreAnswer, Body};
+use dump::Dumping;
 use kept::Kept;
 
 use crate::command::{Answer, Commands, Fetched, Stored};
@@ -25,7 +27,7 @@ use crate::limits::WHOLE_VALUE_BYTES_MAX;
 use crate::protocol::ascii::classic::{self, Parsed};
 use crate::protocol::ascii::meta::{Asked, push_stored};
 use crate::protocol::ascii::token::{self, NextKey};
-use crate::protocol::{Admin, ErrorText, Fetch, FetchOptions, Refused, Reply, Request, Store};
+use crate::protocol::{Admin, ErrorText, Fetch, FetchOptions, ItemLines, Refused, Reply, Request, Store};
 use meta::KeptAsked;
 
 /// First byte of a request of the binary protocol, which is not spoken here.
@@ -56,6 +58,8 @@ pub enum Next {
     Yield,
     /// Its output written: there is so much of it that no more requests are taken.
     Write,
+    /// Another turn: it goes on with a list of items, and others come first.
+    Rest,
     /// Memory for an arriving value: another turn, a little later.
     Wait,
     /// Its output written, then to be closed.
@@ -78,6 +82,8 @@ enum State {
     Body(Box<Body>),
     /// The same, but the store has no room for its next bytes yet.
     Wait(Box<Body>),
+    /// In a list of items, which is written a little a turn; what the client says meanwhile waits.
+    Dump(Box<Dumping>),
     /// In bytes nobody wants.
     Discard(Discard),
     /// Done.
@@ -189,7 +195,7 @@ impl Connection {
     pub fn close(&mut self, commands: &mut Commands) {
         match std::mem::replace(&mut self.state, State::Closing) {
             State::Body(body) | State::Wait(body) => body.abandon(commands),
-            State::Ready | State::Keys(_) | State::Discard(_) | State::Closing => {}
+            State::Ready | State::Keys(_) | State::Dump(_) | State::Discard(_) | State::Closing => {}
         }
         if let Some(mut unsent) = self.unsent.take() {
             unsent.discard(commands);
@@ -217,6 +223,7 @@ impl Connection {
             State::Ready => self.ready(input, turn),
             State::Keys(options) => self.keys(options, input, turn),
             State::Body(_) | State::Wait(_) => self.body(input, turn),
+            State::Dump(_) => self.dump(turn),
             State::Discard(discard) => self.discard(discard, input, turn),
             State::Closing => Step::stop(input.len(), Next::Close),
         }
@@ -423,6 +430,12 @@ impl Connection {
         match turn.commands.admin(admin, turn.output.bytes()) {
             Answer::Silence | Answer::Report => {}
             Answer::Reply(reply) => turn.output.push_reply(reply),
+            Answer::Dump(dump) => {
+                if dump.lines() != ItemLines::Cachedump {
+                    turn.output.push_reply(Reply::Ok);
+                }
+                self.state = State::Dump(Box::new(Dumping::new(dump)));
+            }
             Answer::Shutdown { graceful } => {
                 self.state = State::Closing;
                 return Step::stop(used, Next::Shutdown { graceful });

@@ -226,6 +226,7 @@ impl Client {
                 bench.commands.counters().conn_yields.bump();
                 Some(Verdict::Again)
             }
+            Next::Rest => Some(Verdict::Again),
             Next::Write => None,
             Next::Wait => Some(Verdict::Wait),
             Next::Close => Some(Verdict::Gone),

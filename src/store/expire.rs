@@ -9,6 +9,7 @@ use super::item::{Chunk, state};
 use super::reserve::Local;
 use super::slab::classes::ClassId;
 use super::slab::page::{NEVER, PageId};
+use super::walk::ClassSet;
 use super::{ClassLock, Store};
 use crate::sync::Ordering;
 use crate::time::{Expiry, Seconds};
@@ -31,6 +32,10 @@ pub(super) struct Sweep {
     earliest: u32,
     /// The pass began while something was flushed: it looks into every page, and ends these marks.
     flush_marks: Option<Vec<(usize, u32)>>,
+    /// Classes that somebody asked to be swept: all their pages are looked into.
+    asked: ClassSet,
+    /// Items looked at in this pass, by class.
+    checked: Vec<u32>,
     /// The last second a pass was begun in.
     begun: Option<Seconds>,
     /// The second in which something flushed was first seen.
@@ -42,10 +47,16 @@ impl Store {
     pub(super) fn sweep_step(&self, sweep: &mut Sweep, local: &mut Local, now: Seconds) -> bool {
         if sweep.page == 0 && sweep.chunk == 0 {
             let flush_is_due = self.flush_is_due(sweep, now);
-            if sweep.begun == Some(now) && !flush_is_due {
+            sweep.asked = self.upkeep.take_asked();
+            let is_wanted = self.upkeep.is_sweeping() && (sweep.begun != Some(now) || !sweep.asked.is_empty());
+            if !flush_is_due && !is_wanted {
                 return false;
             }
             self.begin_pass(sweep, now, flush_is_due);
+        } else if sweep.flush_marks.is_none() && !self.upkeep.is_sweeping() {
+            self.leave_due(sweep);
+            (sweep.page, sweep.chunk) = (0, 0);
+            return false;
         }
         for _ in 0..PAGES_A_STEP {
             if PageId(sweep.page).index() >= self.pool.pages_used() {
@@ -73,6 +84,8 @@ impl Store {
 
     fn begin_pass(&self, sweep: &mut Sweep, now: Seconds, flush_is_due: bool) {
         sweep.begun = Some(now);
+        sweep.checked.clear();
+        sweep.checked.resize(self.pages.classes.count(), 0);
         sweep.flush_marks = flush_is_due.then(|| {
             (0..self.index.stripe_count()).filter_map(|stripe| Some((stripe, self.index.flush_mark(stripe)?))).collect()
         });
@@ -97,8 +110,27 @@ impl Store {
 
     fn is_due(&self, sweep: &Sweep, now: Seconds) -> bool {
         let entry = self.pages.entry(PageId(sweep.page));
-        let begun = sweep.chunk > 0;
-        entry.class().is_some() && (begun || sweep.flush_marks.is_some() || entry.earliest_expiry() <= now.0)
+        let Some(class) = entry.class() else { return false };
+        if sweep.chunk > 0 || sweep.flush_marks.is_some() {
+            return true;
+        }
+        (sweep.asked.has(class) || entry.earliest_expiry() <= now.0) && self.items_left(sweep, class) > 0
+    }
+
+    /// How many items of a class this pass may still look at. What a `flush_all` left behind is looked for everywhere:
+    /// its marks last until then.
+    fn items_left(&self, sweep: &Sweep, class: ClassId) -> u32 {
+        if sweep.flush_marks.is_some() {
+            return u32::MAX;
+        }
+        self.upkeep.sweep_items_max().saturating_sub(sweep.checked[class.index()])
+    }
+
+    /// Leaves the page in turn before its end: the next pass looks into it again.
+    fn leave_due(&self, sweep: &Sweep) {
+        if sweep.chunk > 0 {
+            self.pages.entry(PageId(sweep.page)).lower_expiry(0);
+        }
     }
 
     /// Looks at some chunks of the page in turn and removes the dead among them.
@@ -115,8 +147,10 @@ impl Store {
         }
         let (mut dead, mut checked) = (Vec::new(), 0);
         let done = self.look_at_chunks(sweep, class, now, &mut dead, &mut checked);
-        local.counters.sweep_items_checked.add(checked);
-        local.class(class).crawler_items_checked.add(checked);
+        let items = u64::from(checked);
+        local.counters.sweep_items_checked.add(items);
+        local.class(class).crawler_items_checked.add(items);
+        sweep.checked[class.index()] = sweep.checked[class.index()].saturating_add(checked);
         for victim in dead {
             if self.evict(local, victim, now) {
                 local.counters.sweep_reclaimed.bump();
@@ -125,8 +159,12 @@ impl Store {
         }
         if done {
             entry.lower_expiry(sweep.earliest);
-            (sweep.page, sweep.chunk) = (sweep.page + 1, 0);
+        } else if self.items_left(sweep, class) == 0 {
+            self.leave_due(sweep);
+        } else {
+            return;
         }
+        (sweep.page, sweep.chunk) = (sweep.page + 1, 0);
     }
 
     /// Picks dead items under the class's lock and counts all; true at the page's end.
@@ -136,7 +174,7 @@ impl Store {
         class: ClassId,
         now: Seconds,
         dead: &mut Vec<Victim>,
-        checked: &mut u64,
+        checked: &mut u32,
     ) -> bool {
         let guard = self.classes[class.index()].lock();
         let page = PageId(sweep.page);
@@ -146,7 +184,12 @@ impl Store {
         }
         let end = entry.formatted.load(Ordering::Acquire);
         let until = end.min(sweep.chunk + CHUNKS_A_STEP);
+        let left = self.items_left(sweep, class);
         for number in sweep.chunk..until {
+            if *checked == left {
+                sweep.chunk = number;
+                return false;
+            }
             let reference = self.pages.reference(page, class, number);
             let chunk = self.pages.chunk(reference);
             if !chunk.is_item() {

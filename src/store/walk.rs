@@ -27,6 +27,14 @@ impl ClassSet {
     /// Every class.
     pub const ALL: Self = Self { words: [u64::MAX; 4] };
 
+    pub(super) fn from_words(words: [u64; 4]) -> Self {
+        Self { words }
+    }
+
+    pub(super) fn words(self) -> [u64; 4] {
+        self.words
+    }
+
     pub(super) fn insert(&mut self, class: ClassId) {
         self.words[class.index() / 64] |= 1 << (class.index() % 64);
     }

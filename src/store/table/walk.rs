@@ -31,8 +31,8 @@ impl LockedStripe<'_> {
         for (reference, _) in self.chain(interval.home) {
             // Splits end intervals where the next begins. If two were ever joined again, the walk might stand in
             // the middle of one.
-            let is_new = interval.first == from
-                || backward(self.index.hash(pages.chunk(reference).key(&*self.state))) >= from;
+            let is_new =
+                interval.first == from || backward(self.index.hash(pages.chunk(reference).key(&*self.state))) >= from;
             if is_new {
                 visit(reference);
             }
