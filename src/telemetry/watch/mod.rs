@@ -28,7 +28,7 @@ use crossbeam::utils::CachePadded;
 
 use super::{Registry, WatchCounters, WatchTotals};
 use crate::bytes::Buffer;
-use crate::sync::{Arc, AtomicU32, AtomicU64, Mutex, Ordering, Rank};
+use crate::sync::{Arc, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, Rank, yield_now};
 use ring::{Record, Ring};
 
 /// Most watchers at a time (memcached's `WATCHER_LIMIT`).
@@ -36,7 +36,7 @@ const WATCHERS_MAX: usize = 20;
 
 /// Records taken from a ring before the next ring has its turn: together some hundred microseconds, for which a client
 /// that begins or ends watching may have to wait.
-const RECORDS_A_PASS: usize = 128;
+const RECORDS_A_PASS: usize = 64;
 
 /// How much may wait where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +98,8 @@ pub struct Watch {
     gid: AtomicU64,
     counters: Registry<WatchCounters>,
     state: Mutex<State>,
+    /// Threads that wait for the state: who drains lets them go first, or it would have the lock again at once.
+    waiting: AtomicUsize,
     /// What tells who drains that there is a first watcher.
     on_first: OnceLock<Call>,
 }
@@ -129,6 +131,7 @@ impl Watch {
             gid: AtomicU64::new(0),
             counters,
             state: Mutex::new(Rank::Watch, state),
+            waiting: AtomicUsize::new(0),
             on_first: OnceLock::new(),
         }
     }
@@ -138,7 +141,7 @@ impl Watch {
     pub fn recorder(watch: &Arc<Self>) -> Recorder {
         let ring = Arc::new(Ring::new());
         {
-            let mut state = watch.state.lock();
+            let mut state = watch.lock();
             if !state.watchers.is_empty() {
                 ring.open(watch.options.ring_bytes);
             }
@@ -157,7 +160,7 @@ impl Watch {
     /// Begins to watch: events from now on come as lines, and `call` says when there are some. `None`: too many do.
     #[must_use]
     pub fn join(&self, kinds: Kinds, call: Call) -> Option<Arc<Watcher>> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if state.watchers.len() == WATCHERS_MAX {
             return None;
         }
@@ -179,9 +182,18 @@ impl Watch {
 
     /// Ends watching.
     pub fn leave(&self, watcher: &Arc<Watcher>) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         state.watchers.retain(|other| !Arc::ptr_eq(other, watcher));
         self.renew_kinds(&state);
+    }
+
+    /// The state, for everybody but who drains.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Relaxed: a hint; the lock orders the rest.
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let state = self.state.lock();
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        state
     }
 
     fn renew_kinds(&self, state: &State) {
@@ -199,6 +211,10 @@ impl Watch {
 
     /// Makes lines of what the rings hold, some of each, and gives them to the watchers.
     pub fn drain(&self) -> Drained {
+        // Relaxed: see `lock`.
+        while self.waiting.load(Ordering::Relaxed) > 0 {
+            yield_now();
+        }
         let mut state = self.state.lock();
         let State { rings, watchers, counters, record, line } = &mut *state;
         let mut drained = Drained::Nothing;
@@ -228,7 +244,7 @@ impl Watch {
     /// How many watch.
     #[must_use]
     pub fn watchers(&self) -> usize {
-        self.state.lock().watchers.len()
+        self.lock().watchers.len()
     }
 
     /// All counters.
