@@ -211,7 +211,7 @@ fn who_leaves_in_a_large_value_gives_its_room_back() {
 fn a_planned_flush_comes_with_its_second() {
     let mut client = Client::new();
     let at = |client: &mut Client, seconds: u32, request: &[u8]| {
-        let mut now = crate::command::testing::NOW;
+        let mut now = NOW;
         now.seconds.0 += seconds;
         client.commands.begin_turn(now, || 0);
         client.ask(request)

@@ -38,6 +38,10 @@ const WATCHERS_MAX: usize = 20;
 /// that begins or ends watching may have to wait.
 const RECORDS_A_PASS: usize = 64;
 
+/// Passes between two calls of the watchers' workers: those of a whole ring of the usual size, so that lines go out by the
+/// hundred and a worker is not called for a few.
+const PASSES_A_CALL: usize = 16;
+
 /// How much may wait where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -209,8 +213,17 @@ impl Watch {
         self.kinds.load(Ordering::Acquire) != 0
     }
 
-    /// Makes lines of what the rings hold, some of each, and gives them to the watchers.
+    /// Makes lines of what the rings hold, gives them to the watchers, and calls those that have some.
     pub fn drain(&self) -> Drained {
+        let passes = (0..PASSES_A_CALL).take_while(|_| self.pass() == Drained::Something).count();
+        for watcher in &self.lock().watchers {
+            watcher.call();
+        }
+        if passes > 0 { Drained::Something } else { Drained::Nothing }
+    }
+
+    /// Makes lines of some of what each ring holds.
+    fn pass(&self) -> Drained {
         // Relaxed: see `lock`.
         while self.waiting.load(Ordering::Relaxed) > 0 {
             yield_now();
@@ -234,9 +247,6 @@ impl Watch {
                     counter.bump();
                 }
             }
-        }
-        for watcher in watchers.iter() {
-            watcher.call();
         }
         drained
     }
