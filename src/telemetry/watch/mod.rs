@@ -1,8 +1,9 @@
 //! `watch`: what happens in the server, told line by line to clients that asked.
 //!
 //! ```text
-//! worker, maintenance:  Recorder -> its Ring  \
-//! worker, maintenance:  Recorder -> its Ring  -> drain: lines -> each Watcher's bytes -> its worker -> its socket
+//! worker 0:     Recorder -> Ring \
+//! worker 1:     Recorder -> Ring  > drain: lines -> each Watcher's bytes -> its worker -> its socket
+//! maintenance:  Recorder -> Ring /
 //! ```
 //!
 //! Who records never waits and takes no memory: an event that finds its ring full is dropped and counted. One thread
@@ -38,8 +39,8 @@ const WATCHERS_MAX: usize = 20;
 /// that begins or ends watching may have to wait.
 const RECORDS_A_PASS: usize = 64;
 
-/// Passes between two calls of the watchers' workers: those of a whole ring of the usual size, so that lines go out by the
-/// hundred and a worker is not called for a few.
+/// Passes between two calls of the watchers' workers: those of a whole ring of the usual size, so that lines go out by
+/// the hundred and a worker is not called for a few.
 const PASSES_A_CALL: usize = 16;
 
 /// How much may wait where.
