@@ -149,6 +149,18 @@ pub fn four_digits(number: usize) -> (u32, usize) {
     ((ones | 0x3030_3030) >> (8 * zeros), count)
 }
 
+/// Parses an unsigned decimal of 32 bits.
+#[must_use]
+pub fn parse_u32(text: &[u8]) -> Option<u32> {
+    u32::try_from(parse_u64(text)?).ok()
+}
+
+/// Parses a signed decimal of 32 bits.
+#[must_use]
+pub fn parse_i32(text: &[u8]) -> Option<i32> {
+    i32::try_from(parse_i64(text)?).ok()
+}
+
 /// Appends a decimal.
 #[inline]
 pub fn push_u64(out: &mut Buffer, value: u64) {

@@ -36,7 +36,7 @@ const CONFIG_MAY_NAME: &[(&str, &[&str])] = &[
     ("protocol", &["VERSION"]),
     ("store", &["Options"]),
     ("net", &["Options", "Endpoint", "Port", "parse_list"]),
-    ("command", &["Options"]),
+    ("command", &["Options", "Tuning"]),
     ("conn", &["Options"]),
     ("auth", &["Options"]),
 ];

@@ -1,6 +1,7 @@
 //! What is about the server and not about items.
 
 use super::Commands;
+use super::dump::Dump;
 use crate::bytes::Buffer;
 use crate::protocol::{Admin, ErrorText, Reply, Shutdown};
 use crate::time::Expiry;
@@ -13,7 +14,7 @@ const MEMLIMIT_MEGABYTES_MAX: u32 = 1_000_000_000;
 const VERBOSITY_MAX: u8 = 2;
 
 /// How an admin request is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Not at all.
     Silence,
@@ -21,11 +22,19 @@ pub enum Answer {
     Reply(Reply),
     /// With a report that is in the output already.
     Report,
+    /// With a list of items, a little at a time.
+    Dump(Dump),
     /// By closing the connection and ending the server.
     Shutdown {
         /// As by SIGUSR1, not as by SIGINT.
         graceful: bool,
     },
+}
+
+impl Answer {
+    fn unless(self, noreply: bool) -> Self {
+        if noreply { Self::Silence } else { self }
+    }
 }
 
 impl Commands {
@@ -35,6 +44,10 @@ impl Commands {
         let (reply, noreply) = match request {
             Admin::Stats { report } => return self.stats(report, out),
             Admin::Shutdown(how) => return self.shutdown(how),
+            Admin::Crawler(crawler) => return self.crawler(crawler, !out.is_empty()),
+            Admin::Cachedump(cachedump) => return self.begin_cachedump(cachedump),
+            Admin::Slabs { slabs, noreply } => return self.slabs(slabs).unless(noreply),
+            Admin::Lru { lru, noreply } => return self.lru(lru).unless(noreply),
             Admin::MetaNoop => (Reply::MetaNoop, false),
             Admin::Version => (Reply::Version, false),
             Admin::RefreshCerts => (Reply::Error(ErrorText::TlsNotEnabled), false),
@@ -42,7 +55,7 @@ impl Commands {
             Admin::Verbosity { level, noreply } => (self.set_verbosity(level), noreply),
             Admin::CacheMemlimit { megabytes, noreply } => (self.set_memory_limit(megabytes), noreply),
         };
-        if noreply { Answer::Silence } else { Answer::Reply(reply) }
+        Answer::Reply(reply).unless(noreply)
     }
 
     /// Now, or planned: a later one replaces a planned one either way. A Unix time in the past flushes nothing

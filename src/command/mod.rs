@@ -4,17 +4,22 @@
 mod admin;
 mod arithmetic;
 mod delete;
+mod dump;
 mod fetch;
 mod shared;
 mod stats;
 mod store;
+mod tuning;
+mod upkeep;
 mod watch;
 
 pub use admin::Answer;
 pub use arithmetic::Counted;
+pub use dump::{Dump, Entry, unix_expiry};
 pub use fetch::Fetched;
 pub use shared::{ConnectionGauges, Options, Shared, SharedOptions};
 pub use store::{Arriving, Stored};
+pub use tuning::Tuning;
 
 // What a fetch lends goes on to the output as it is, and what arrives goes straight where the store says.
 pub use crate::store::{Details, ItemView, Pinned, Room, Value};

@@ -1,5 +1,6 @@
 //! [`Shared`]: what all threads know about the commands, their counters and the connections.
 
+use super::tuning::Tuning;
 use crate::store::{ClassReport, Store};
 use crate::sync::{Arc, AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering, Rank};
 use crate::telemetry::watch::{self, Watch};
@@ -14,6 +15,8 @@ const VERBOSITY_COMMANDS: u8 = 2;
 pub struct Options {
     /// `-F` turns it off: `flush_all` is refused.
     pub flush_all: bool,
+    /// `-X` turns it off: lists of items are refused.
+    pub dumping: bool,
     /// `-A`: a client may end the server.
     pub shutdown: bool,
     /// `-v`: how much is said on stderr at first.
@@ -32,12 +35,15 @@ pub struct Options {
     pub worker_log_bytes: usize,
     /// `watcher_logbuf_size`: bytes of lines that may wait for one watcher.
     pub watcher_log_bytes: usize,
+    /// What `slabs automove` and `lru` may change.
+    pub tuning: Tuning,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             flush_all: true,
+            dumping: true,
             shutdown: false,
             verbosity: 0,
             workers: 4,
@@ -47,6 +53,7 @@ impl Default for Options {
             watch: true,
             worker_log_bytes: 64 << 10,
             watcher_log_bytes: 256 << 10,
+            tuning: Tuning::default(),
         }
     }
 }
@@ -58,7 +65,7 @@ pub struct SharedOptions {
     pub options: Options,
     /// The items.
     pub store: Arc<Store>,
-    /// `stats settings`, in order. `maxbytes` and `verbosity` are replaced by what holds when asked.
+    /// `stats settings`, in order. What may change is replaced by what holds when asked.
     pub settings: Vec<(String, String)>,
     /// The moment of the start.
     pub started: Now,
@@ -94,6 +101,7 @@ pub struct Shared {
     pub(super) started: Now,
     pub(super) pid: u32,
     pub(super) baseline: Mutex<Baseline>,
+    pub(super) tuning: Mutex<Tuning>,
     store: Arc<Store>,
     watch: Arc<Watch>,
     counters: Registry<CommandCounters>,
@@ -110,12 +118,14 @@ impl Shared {
         let SharedOptions { options, store, settings, started, pid } = options;
         let verbosity = AtomicU8::new(options.verbosity);
         let (ring_bytes, watcher_bytes) = (options.worker_log_bytes, options.watcher_log_bytes);
+        let tuning = Mutex::new(Rank::Server, options.tuning);
         Self {
             options,
             settings,
             started,
             pid,
             baseline: Mutex::new(Rank::Server, Baseline::default()),
+            tuning,
             store,
             watch: Arc::new(Watch::new(watch::Options { ring_bytes, watcher_bytes })),
             counters: Registry::new(),

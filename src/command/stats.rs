@@ -281,11 +281,7 @@ fn general_ours(sums: &Sums, report: &mut Report<'_>) {
 
 fn settings(shared: &Shared, report: &mut Report<'_>) {
     for (name, value) in &shared.settings {
-        match name.as_str() {
-            "maxbytes" => report.number(name, shared.store().memory_report().limit_bytes),
-            "verbosity" => report.number(name, u64::from(shared.verbosity())),
-            _ => report.text(name, value),
-        }
+        report.text(name, shared.live_setting(name).as_deref().unwrap_or(value));
     }
 }
 

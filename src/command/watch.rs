@@ -173,7 +173,7 @@ impl Commands {
         let Told { key, word, client_flags, expiry } = told;
         let value_len = stored.value_len;
         let unstored =
-            || Peeked { class: self.store.class_for(key.len(), client_flags, expiry, value_len), value_len, expiry };
+            || Peeked { class: self.store.class_number(key.len(), client_flags, expiry, value_len), value_len, expiry };
         let is_stored = status == StoreStatus::Stored;
         // What was stored has the exptime and the class it ended up with.
         let item = if is_stored { self.look(key).unwrap_or_else(|_| unstored()) } else { unstored() };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Exit;
 use super::numbers::{parse_factor, parse_integer};
+use super::upkeep::MODERN;
 
 /// Exit status of memcached for a wrong suboption.
 const WRONG: i32 = 1;
@@ -74,7 +75,7 @@ const TABLE: &[Row] = &[
         },
         Effect::Acts,
     ),
-    // memcached 1.4's way: of what it switches off only maxconns_fast has a counterpart here.
+    // memcached 1.4's way: it switches off what `MODERN` names.
     ("no_modern", Value::None, Effect::Acts),
     ("modern", Value::None, Effect::None),
     (
@@ -107,14 +108,14 @@ const TABLE: &[Row] = &[
         },
         Effect::None,
     ),
-    ("slab_reassign", Value::None, Effect::None),
-    ("no_slab_reassign", Value::None, Effect::None),
+    ("slab_reassign", Value::None, Effect::Acts),
+    ("no_slab_reassign", Value::None, Effect::Acts),
     (
         "slab_automove",
         Value::OptionalInteger { least: 0, most: 2, wrong: "slab_automove must be between 0 and 2" },
-        Effect::None,
+        Effect::Acts,
     ),
-    ("no_slab_automove", Value::None, Effect::None),
+    ("no_slab_automove", Value::None, Effect::Acts),
     (
         "slab_automove_ratio",
         Value::Factor {
@@ -155,8 +156,8 @@ const TABLE: &[Row] = &[
     ),
     ("no_chunked_items", Value::None, Effect::None),
     ("slab_sizes", Value::Text { missing: "Missing slab_sizes argument" }, Effect::None),
-    ("lru_crawler", Value::None, Effect::None),
-    ("no_lru_crawler", Value::None, Effect::None),
+    ("lru_crawler", Value::None, Effect::Acts),
+    ("no_lru_crawler", Value::None, Effect::Acts),
     (
         "lru_crawler_sleep",
         Value::Integer {
@@ -165,7 +166,7 @@ const TABLE: &[Row] = &[
             missing: "Missing lru_crawler_sleep value",
             wrong: "LRU crawler sleep must be between 0 and 1 second",
         },
-        Effect::None,
+        Effect::Acts,
     ),
     (
         "lru_crawler_tocrawl",
@@ -175,7 +176,7 @@ const TABLE: &[Row] = &[
             missing: "Missing lru_crawler_tocrawl value",
             wrong: "lru_crawler_tocrawl takes a numeric 32bit value",
         },
-        Effect::None,
+        Effect::Acts,
     ),
     ("lru_maintainer", Value::None, Effect::None),
     ("no_lru_maintainer", Value::None, Effect::None),
@@ -299,8 +300,6 @@ const TABLE: &[Row] = &[
 pub(super) struct Extended {
     /// Suboptions given, the last value of each; switches have an empty one.
     given: BTreeMap<&'static str, String>,
-    /// `maxconns_fast`, if anything was said about it.
-    pub(super) refuse_fast: Option<bool>,
 }
 
 impl Extended {
@@ -329,13 +328,22 @@ impl Extended {
             return Err(Exit::error(REFUSED, format!("-o {name}: {promise} is not supported yet")));
         }
         let value = check(kind, value).map_err(|message| Exit::error(WRONG, message.to_owned()))?;
-        match name {
-            "maxconns_fast" => self.refuse_fast = Some(true),
-            "no_maxconns_fast" | "no_modern" => self.refuse_fast = Some(false),
-            _ => {}
-        }
+        self.forget_opposites(name);
         self.given.insert(name, value.to_owned());
         Ok(())
+    }
+
+    /// The last word about a switch holds.
+    fn forget_opposites(&mut self, name: &str) {
+        match name.strip_prefix("no_") {
+            Some("modern") => MODERN.iter().for_each(|name| self.forget(name)),
+            Some(name) => self.forget(name),
+            None => self.forget(&format!("no_{name}")),
+        }
+    }
+
+    fn forget(&mut self, name: &str) {
+        self.given.remove(name);
     }
 
     fn check_together(&self) -> Result<(), Exit> {
@@ -436,10 +444,17 @@ mod tests {
     }
 
     #[test]
-    fn the_last_word_about_maxconns_fast_holds() {
-        assert_eq!(parse("").expect("nothing").refuse_fast, None);
-        assert_eq!(parse("no_maxconns_fast").expect("known").refuse_fast, Some(false));
-        assert_eq!(parse("no_modern,maxconns_fast").expect("known").refuse_fast, Some(true));
+    fn the_last_word_about_a_switch_holds() {
+        for (list, is_on) in [
+            ("", true),
+            ("no_maxconns_fast", false),
+            ("no_maxconns_fast,maxconns_fast", true),
+            ("maxconns_fast,no_maxconns_fast", false),
+            ("no_modern,maxconns_fast", true),
+            ("maxconns_fast,no_modern", false),
+        ] {
+            assert_eq!(parse(list).expect("known").is_on("maxconns_fast"), is_on, "{list}");
+        }
     }
 
     #[test]

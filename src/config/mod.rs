@@ -7,6 +7,7 @@ mod flags;
 mod help;
 mod numbers;
 mod settings;
+mod upkeep;
 
 use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher};
@@ -25,6 +26,8 @@ pub const USAGE: i32 = 64;
 const WRONG_NUMBER: i32 = 1;
 /// memcached's line for a `-I` that is too small.
 const ITEM_SIZE_TOO_SMALL: &str = "Item max size cannot be less than 1024 bytes.";
+/// memcached's pause between two steps of its crawler.
+const SWEEP_PAUSE_MICROS: u32 = 100;
 /// Above so many workers memcached warns.
 const WORKERS_WARNED_ABOVE: usize = 64;
 
@@ -282,6 +285,10 @@ impl Flags {
             evict: !self.has("disable-evictions"),
             cas: !self.has("disable-cas"),
             large_pages: self.has("enable-largepages"),
+            sweep: extended.is_on("lru_crawler"),
+            sweep_pause_micros: extended.number("lru_crawler_sleep").unwrap_or(SWEEP_PAUSE_MICROS),
+            sweep_items_max: extended.number("lru_crawler_tocrawl").unwrap_or(0),
+            balance: extended.tuning().balances(),
             workers,
             hash_seed: random_seed(),
         })
@@ -322,7 +329,7 @@ impl Flags {
         let idle = extended.integer("idle_timeout").and_then(|seconds| u32::try_from(seconds).ok());
         Ok(Clients {
             connections_max,
-            refuse_fast: extended.refuse_fast.unwrap_or(true),
+            refuse_fast: extended.is_on("maxconns_fast"),
             workers,
             requests_per_turn,
             idle_seconds_max: idle.filter(|seconds| *seconds > 0),
@@ -336,6 +343,7 @@ impl Flags {
         };
         command::Options {
             flush_all: !self.has("disable-flush-all"),
+            dumping: !self.has("disable-dumping"),
             shutdown: self.has("enable-shutdown"),
             verbosity: self.0.get_count("verbose"),
             workers: clients.workers,
@@ -345,6 +353,7 @@ impl Flags {
             watch: !self.has("disable-watch"),
             worker_log_bytes: kilobytes("worker_logbuf_size", 64),
             watcher_log_bytes: kilobytes("watcher_logbuf_size", 256),
+            tuning: extended.tuning(),
         }
     }
 
@@ -367,7 +376,6 @@ impl Flags {
             delimiter: self.value("delimiter").and_then(|text| text.chars().next()),
             protocol: self.value("protocol"),
             napi_ids: self.value("napi-ids"),
-            dump_enabled: !self.has("disable-dumping"),
         }
     }
 

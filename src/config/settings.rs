@@ -23,8 +23,6 @@ pub(super) struct Words<'a> {
     pub(super) protocol: Option<&'a str>,
     /// `-N`.
     pub(super) napi_ids: Option<&'a str>,
-    /// No `-X`.
-    pub(super) dump_enabled: bool,
 }
 
 type Lines = Vec<(&'static str, String)>;
@@ -33,8 +31,8 @@ type Lines = Vec<(&'static str, String)>;
 pub(super) fn list(config: &Config, extended: &Extended, words: &Words<'_>) -> Lines {
     let mut lines = listening(config, words);
     lines.extend(serving(config, words));
-    lines.extend(slabs(extended));
-    lines.extend(crawler(config, extended, words));
+    lines.extend(slabs(config, extended));
+    lines.extend(crawler(config, extended));
     lines.extend(lru(config, extended));
     lines.extend([
         ("num_napi_ids", words.napi_ids.unwrap_or("0").to_owned()),
@@ -86,46 +84,44 @@ fn serving(config: &Config, words: &Words<'_>) -> Lines {
     ]
 }
 
-fn slabs(extended: &Extended) -> Lines {
-    let is_old = extended.has("no_modern");
-    let reassign = !is_old && !extended.has("no_slab_reassign");
-    let automove = if is_old || extended.has("no_slab_automove") { "0" } else { "1" };
+fn slabs(config: &Config, extended: &Extended) -> Lines {
+    let tuning = &config.commands.tuning;
     vec![
         ("hashpower_init", text(extended, "hashpower", "0")),
-        ("slab_reassign", yes(reassign)),
-        ("slab_automove", text(extended, "slab_automove", automove)),
+        ("slab_reassign", yes(tuning.reassign)),
+        ("slab_automove", tuning.automove.to_string()),
         ("slab_automove_ratio", text(extended, "slab_automove_ratio", "0.80")),
-        ("slab_automove_window", text(extended, "slab_automove_window", "10")),
+        ("slab_automove_window", tuning.automove_window.to_string()),
         ("slab_chunk_max", extended.chunk_bytes_max().to_string()),
     ]
 }
 
-fn crawler(config: &Config, extended: &Extended, words: &Words<'_>) -> Lines {
-    let is_old = extended.has("no_modern");
+fn crawler(config: &Config, extended: &Extended) -> Lines {
+    let hash = if extended.has("no_modern") { "jenkins" } else { "murmur3" };
     vec![
-        ("lru_crawler", yes(!is_old && !extended.has("no_lru_crawler"))),
-        ("lru_crawler_sleep", text(extended, "lru_crawler_sleep", "100")),
-        ("lru_crawler_tocrawl", text(extended, "lru_crawler_tocrawl", "0")),
+        ("lru_crawler", yes(config.store.sweep)),
+        ("lru_crawler_sleep", config.store.sweep_pause_micros.to_string()),
+        ("lru_crawler_tocrawl", config.store.sweep_items_max.to_string()),
         ("tail_repair_time", text(extended, "tail_repair_time", "0")),
         ("flush_enabled", yes(config.commands.flush_all)),
-        ("dump_enabled", yes(words.dump_enabled)),
-        ("hash_algorithm", text(extended, "hash_algorithm", if is_old { "jenkins" } else { "murmur3" })),
+        ("dump_enabled", yes(config.commands.dumping)),
+        ("hash_algorithm", text(extended, "hash_algorithm", hash)),
     ]
 }
 
 fn lru(config: &Config, extended: &Extended) -> Lines {
-    let has_maintainer = !extended.has("no_modern") && !extended.has("no_lru_maintainer");
+    let tuning = &config.commands.tuning;
     let kilobytes = |name, default: i64| (extended.integer(name).unwrap_or(default) << 10).to_string();
     let read_buffers = extended.integer("read_buf_mem_limit").unwrap_or(0) << 20;
     vec![
-        ("lru_maintainer_thread", yes(has_maintainer)),
-        ("lru_segmented", yes(has_maintainer)),
-        ("hot_lru_pct", text(extended, "hot_lru_pct", "20")),
-        ("warm_lru_pct", text(extended, "warm_lru_pct", "40")),
+        ("lru_maintainer_thread", yes(tuning.lru_maintainer)),
+        ("lru_segmented", yes(tuning.segmented)),
+        ("hot_lru_pct", tuning.hot_percent.to_string()),
+        ("warm_lru_pct", tuning.warm_percent.to_string()),
         ("hot_max_factor", text(extended, "hot_max_factor", "0.20")),
         ("warm_max_factor", text(extended, "warm_max_factor", "2.00")),
-        ("temp_lru", yes(extended.has("temporary_ttl"))),
-        ("temporary_ttl", text(extended, "temporary_ttl", "61")),
+        ("temp_lru", yes(tuning.temp_lru)),
+        ("temporary_ttl", tuning.temp_seconds.to_string()),
         ("idle_timeout", config.clients.idle_seconds_max.unwrap_or(0).to_string()),
         ("watcher_logbuf_size", kilobytes("watcher_logbuf_size", 256)),
         ("worker_logbuf_size", kilobytes("worker_logbuf_size", 64)),

@@ -1,4 +1,5 @@
-//! `-vv`: commands and replies as lines of the log, `<number command` and `>number reply`; commands for who watches them.
+//! `-vv`: commands and replies as lines of the log, `<number command` and `>number reply`; commands as events for who
+//! watches them.
 
 use super::{BLOCK_END, Connection, Step, Turn};
 use crate::limits::WHOLE_VALUE_BYTES_MAX;

@@ -5,6 +5,7 @@
 //! works on are its worker's.
 
 mod body;
+mod dump;
 mod kept;
 mod log;
 mod meta;
@@ -19,6 +20,7 @@ mod tests;
 pub use output::Output;
 
 use body::{Answer as StoreAnswer, Body};
+use dump::Dumping;
 use kept::Kept;
 
 use crate::command::{Answer, Commands, Fetched, Stored};
@@ -26,7 +28,7 @@ use crate::limits::WHOLE_VALUE_BYTES_MAX;
 use crate::protocol::ascii::classic::{self, Parsed, Plain};
 use crate::protocol::ascii::meta::{Asked, push_stored};
 use crate::protocol::ascii::token::{self, NextKey};
-use crate::protocol::{Admin, ErrorText, Fetch, FetchOptions, Refused, Reply, Request, Store};
+use crate::protocol::{Admin, ErrorText, Fetch, FetchOptions, ItemLines, Refused, Reply, Request, Store};
 use crate::sync::Arc;
 use crate::telemetry::watch::Watcher;
 use meta::KeptAsked;
@@ -59,6 +61,8 @@ pub enum Next {
     Yield,
     /// Its output written: there is so much of it that no more requests are taken.
     Write,
+    /// Another turn: it goes on with a list of items, and others come first.
+    Rest,
     /// Memory for an arriving value: another turn, a little later.
     Wait,
     /// Lines: it watches, and says nothing any more.
@@ -83,6 +87,8 @@ enum State {
     Body(Box<Body>),
     /// The same, but the store has no room for its next bytes yet.
     Wait(Box<Body>),
+    /// In a list of items, which is written a little a turn; what the client says meanwhile waits.
+    Dump(Box<Dumping>),
     /// In bytes nobody wants.
     Discard(Discard),
     /// Watching.
@@ -203,7 +209,7 @@ impl Connection {
         match std::mem::replace(&mut self.state, State::Closing { is_error: false }) {
             State::Body(body) | State::Wait(body) => body.abandon(commands),
             State::Watch(watcher) => commands.unwatch(&watcher),
-            State::Ready | State::Keys(_) | State::Discard(_) | State::Closing { .. } => {}
+            State::Ready | State::Keys(_) | State::Dump(_) | State::Discard(_) | State::Closing { .. } => {}
         }
         if let Some(mut unsent) = self.unsent.take() {
             unsent.discard(commands);
@@ -243,6 +249,7 @@ impl Connection {
             State::Keys(FetchOptions::GET) => self.keys(FetchOptions::GET, input, turn),
             State::Keys(options) => self.keys_rare(options, input, turn),
             State::Body(_) | State::Wait(_) => self.body(input, turn),
+            State::Dump(_) => self.dump(turn),
             State::Discard(discard) => self.discard(discard, input, turn),
             State::Watch(ref watcher) => {
                 watcher.take(turn.output.bytes());
@@ -497,6 +504,12 @@ impl Connection {
         match turn.commands.admin(admin, turn.output.bytes()) {
             Answer::Silence | Answer::Report => {}
             Answer::Reply(reply) => turn.output.push_reply(reply),
+            Answer::Dump(dump) => {
+                if dump.lines() != ItemLines::Cachedump {
+                    turn.output.push_reply(Reply::Ok);
+                }
+                self.state = State::Dump(Box::new(Dumping::new(dump)));
+            }
             Answer::Shutdown { graceful } => {
                 self.state = State::Closing { is_error: false };
                 return Step::stop(used, Next::Shutdown { graceful });

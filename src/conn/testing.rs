@@ -43,7 +43,7 @@ impl Client {
     pub(super) fn send(&mut self, bytes: &[u8]) -> (Vec<u8>, Next) {
         let mut next = self.turn(bytes);
         let mut replies = self.written();
-        while matches!(next, Next::Yield | Next::Write) {
+        while matches!(next, Next::Yield | Next::Rest | Next::Write) {
             next = self.turn(b"");
             replies.extend(self.written());
         }

@@ -2,9 +2,10 @@
 
 use super::testing::Client;
 use super::{Connection, Next};
-use crate::command::testing::commands_with;
+use crate::command::testing::{NOW, commands_with};
 use crate::command::{Commands, Options};
 use crate::limits::{OUTPUT_HIGH_WATER_BYTES, WHOLE_VALUE_BYTES_MAX};
+use crate::protocol::Delete;
 use crate::store;
 
 /// A value too long to be taken whole, and the request that sets it.
@@ -210,7 +211,7 @@ fn who_leaves_in_a_large_value_gives_its_room_back() {
 fn a_planned_flush_comes_with_its_second() {
     let mut client = Client::new();
     let at = |client: &mut Client, seconds: u32, request: &[u8]| {
-        let mut now = crate::command::testing::NOW;
+        let mut now = NOW;
         now.seconds.0 += seconds;
         client.commands.begin_turn(now, || 0);
         client.ask(request)
@@ -294,4 +295,32 @@ fn bytes_that_come_one_by_one_give_the_same_replies() {
         replies.extend(client.send(&[*byte]).0);
     }
     assert!(replies == whole, "{}", String::from_utf8_lossy(&replies));
+}
+
+#[test]
+fn who_watches_is_not_read_any_more_and_gets_lines_instead() {
+    let mut client = Client::new();
+    let (replies, next) = client.send(b"watch\r\nget k\r\nquit\r\n");
+    assert_eq!((replies.as_slice(), next), (&b"OK\r\n"[..], Next::Watch));
+    client.commands.begin_turn(NOW, || 7_000_009);
+    client.commands.delete(Delete { key: b"k", noreply: false, extras: None });
+    client.commands.shared().watch().drain();
+    let (replies, next) = client.send(b"");
+    let line = "ts=7.9 gid=2 type=item_get key=k status=not_found clsid=0 cfd=0 size=0\n";
+    assert_eq!((String::from_utf8_lossy(&replies).as_ref(), next), (line, Next::Watch));
+    client.connection.close(&mut client.commands);
+    assert_eq!(client.commands.shared().watch().watchers(), 0);
+}
+
+#[test]
+fn a_watch_behind_other_commands_is_refused_even_if_those_were_silent() {
+    let mut client = Client::new();
+    let refused = "ERROR cannot pipeline other commands before watch\r\n";
+    for before in ["get k\r\n", "delete k noreply\r\n", "mg k q\r\n"] {
+        let said = client.ask(format!("{before}watch\r\n").as_bytes());
+        assert!(said.ends_with(refused), "{before}: {said}");
+    }
+    // Half of it came before: that is no other command.
+    assert_eq!(client.ask(b"watch fetch"), "");
+    assert_eq!(client.ask(b"ers\r\n"), "OK\r\n");
 }

@@ -51,18 +51,14 @@ impl Stream {
         }
     }
 
-    #[inline]
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(stream) => stream.as_fd(),
-            Self::Unix(stream) => stream.as_fd(),
-        }
-    }
-
     /// Its descriptor: a number no two open clients have.
     #[must_use]
     pub fn descriptor(&self) -> u32 {
-        u32::try_from(self.as_fd().as_raw_fd()).expect("an open socket's descriptor is not negative")
+        let descriptor = match self {
+            Self::Tcp(stream) => stream.as_raw_fd(),
+            Self::Unix(stream) => stream.as_raw_fd(),
+        };
+        u32::try_from(descriptor).expect("an open socket's descriptor is not negative")
     }
 
     /// The client's address; `None` for one of a unix socket, and for one that is gone.
@@ -71,6 +67,14 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.peer_addr().ok(),
             Self::Unix(_) => None,
+        }
+    }
+
+    #[inline]
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
         }
     }
 

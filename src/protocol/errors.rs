@@ -35,6 +35,48 @@ pub enum ErrorText {
     MemlimitOutOfBounds,
     /// `refresh_certs` without TLS.
     TlsNotEnabled,
+    /// A list of items behind other replies: `lru_crawler metadump`.
+    MetadumpPipelined,
+    /// The same: `lru_crawler mgdump`.
+    MgdumpPipelined,
+    /// `lru_crawler metadump` under `-X`.
+    MetadumpNotAllowed,
+    /// `lru_crawler mgdump` under `-X`.
+    MgdumpNotAllowed,
+    /// `stats cachedump` under `-X`.
+    CachedumpNotAllowed,
+    /// `stats cachedump` with words missing.
+    CachedumpTooFewWords,
+    /// `stats cachedump` of a class there is none of.
+    CachedumpBadClass,
+    /// `lru_crawler` while it is off.
+    CrawlerDisabled,
+    /// `lru_crawler enable` while it is on.
+    CrawlerNotStarted,
+    /// `lru_crawler` with a class there is none of.
+    CrawlerBadClass,
+    /// `lru_crawler` with no class at all.
+    CrawlerNoClass,
+    /// `lru_crawler crawl hash`.
+    CrawlerUnknown,
+    /// `lru_crawler sleep` of more than a second.
+    CrawlerSleepTooLong,
+    /// `slabs reassign` while pages do not move.
+    ReassignDisabled,
+    /// `slabs reassign` while a page is on its way.
+    ReassignBusy,
+    /// `slabs reassign` with a class there is none of.
+    ReassignBadClass,
+    /// `slabs reassign` from a class that has no page to spare.
+    ReassignNoSpare,
+    /// `slabs reassign` from a class to itself.
+    ReassignSame,
+    /// `slabs automove window` out of bounds.
+    AutomoveWindow,
+    /// `lru tune` with shares that leave too little.
+    LruTooMuch,
+    /// `lru tune` with a factor of nothing.
+    LruNoFactor,
     /// A value that cannot be sent for lack of memory.
     NoMemoryWriting,
     /// A meta flag that no meta command knows.
@@ -88,6 +130,27 @@ impl ErrorText {
             Self::MemlimitNotBytes => "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes",
             Self::MemlimitOutOfBounds => "MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust",
             Self::TlsNotEnabled => "Error TLS not enabled",
+            Self::MetadumpPipelined => "ERROR cannot pipeline other commands before metadump",
+            Self::MgdumpPipelined => "ERROR cannot pipeline other commands before mgdump",
+            Self::MetadumpNotAllowed => "ERROR metadump not allowed",
+            Self::MgdumpNotAllowed => "ERROR key dump not allowed",
+            Self::CachedumpNotAllowed => "CLIENT_ERROR stats cachedump not allowed",
+            Self::CachedumpTooFewWords => "CLIENT_ERROR bad command line",
+            Self::CachedumpBadClass => "CLIENT_ERROR Illegal slab id",
+            Self::CrawlerDisabled => "CLIENT_ERROR lru crawler disabled",
+            Self::CrawlerNotStarted => "ERROR failed to start lru crawler thread",
+            Self::CrawlerBadClass => "BADCLASS invalid class id",
+            Self::CrawlerNoClass => "NOTSTARTED no items to crawl",
+            Self::CrawlerUnknown => "ERROR an unknown error happened",
+            Self::CrawlerSleepTooLong => "CLIENT_ERROR sleep must be one second or less",
+            Self::ReassignDisabled => "CLIENT_ERROR slab reassignment disabled",
+            Self::ReassignBusy => "BUSY currently processing reassign request",
+            Self::ReassignBadClass => "BADCLASS invalid src or dst class id",
+            Self::ReassignNoSpare => "NOSPARE source class has no spare pages",
+            Self::ReassignSame => "SAME src and dst class are identical",
+            Self::AutomoveWindow => "CLIENT_ERROR automove window too low or too high",
+            Self::LruTooMuch => "ERROR hot and warm pcts must not exceed 80",
+            Self::LruNoFactor => "ERROR hot/warm age factors must be greater than 0",
             Self::NoMemoryWriting => "SERVER_ERROR out of memory writing get response",
             Self::MetaInvalidFlag => "CLIENT_ERROR invalid flag",
             Self::MetaDuplicateFlag => "CLIENT_ERROR duplicate flag",

@@ -7,6 +7,7 @@ pub mod ascii;
 mod errors;
 mod reply;
 mod request;
+mod upkeep;
 
 pub use errors::ErrorText;
 pub use reply::Reply;
@@ -14,6 +15,7 @@ pub use request::{
     Admin, Arithmetic, ArithmeticExtras, Delete, DeleteExtras, Fetch, FetchExtras, FetchOptions, MetaCommand, MetaLine,
     Mode, Refused, Request, Shutdown, Store, StoreExtras,
 };
+pub use upkeep::{Cachedump, Classes, Crawler, ItemLines, Lru, Millionths, Reassign, Slabs};
 
 /// What `version` answers: the memcached release whose behaviour this is, and ours.
 pub const VERSION: &str = concat!("1.6.45-flagstone-", env!("CARGO_PKG_VERSION"));

@@ -4,6 +4,7 @@
 //! that memcached keeps.
 
 use super::ErrorText;
+use super::upkeep::{Cachedump, Crawler, Lru, Slabs};
 
 /// One request, borrowed from the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -256,6 +257,24 @@ pub enum Admin<'a> {
     RefreshCerts,
     /// End the server.
     Shutdown(Shutdown),
+    /// The sweep for expired items, and lists of items.
+    Crawler(Crawler<'a>),
+    /// Where pages go.
+    Slabs {
+        /// What about them.
+        slabs: Slabs,
+        /// No reply.
+        noreply: bool,
+    },
+    /// memcached's queues.
+    Lru {
+        /// What about them.
+        lru: Lru,
+        /// No reply.
+        noreply: bool,
+    },
+    /// Some items of a class.
+    Cachedump(Cachedump),
     /// A report; its name, empty for the general one.
     Stats {
         /// The report's name.

@@ -261,6 +261,7 @@ impl Client {
                 bench.turn.commands.counters().conn_yields.bump();
                 Some(Verdict::Again)
             }
+            Next::Rest => Some(Verdict::Again),
             Next::Write => None,
             Next::Wait => Some(Verdict::Wait),
             Next::Watch => Some(Verdict::Watch),

@@ -20,6 +20,7 @@ pub(super) fn run(store: &Store, roster: &Roster, clock: Clock, recorder: Record
         match store.step(&mut local, clock.now()) {
             // A step holds locks for at most 50 us; between steps who waits for them goes first.
             Progress::More => thread::yield_now(),
+            Progress::MoreAfter { micros } => thread::park_timeout(Duration::from_micros(u64::from(micros))),
             Progress::IdleUntil(moment) => thread::park_timeout(clock.until(moment) + CLOCK_TICK),
         }
     }

@@ -9,6 +9,7 @@ use super::item::{Chunk, state};
 use super::reserve::Local;
 use super::slab::classes::ClassId;
 use super::slab::page::{NEVER, PageId};
+use super::walk::ClassSet;
 use super::{ClassLock, Store};
 use crate::sync::Ordering;
 use crate::telemetry::watch::Event;
@@ -32,6 +33,8 @@ pub(super) struct Sweep {
     earliest: u32,
     /// The pass began while something was flushed: it looks into every page, and ends these marks.
     flush_marks: Option<Vec<(usize, u32)>>,
+    /// Classes that somebody asked to be swept: all their pages are looked into.
+    asked: ClassSet,
     /// The last second a pass was begun in.
     begun: Option<Seconds>,
     /// The second in which something flushed was first seen.
@@ -52,10 +55,16 @@ impl Store {
     pub(super) fn sweep_step(&self, sweep: &mut Sweep, local: &mut Local, now: Seconds) -> bool {
         if sweep.page == 0 && sweep.chunk == 0 {
             let flush_is_due = self.flush_is_due(sweep, now);
-            if sweep.begun == Some(now) && !flush_is_due {
+            sweep.asked = self.upkeep.take_asked();
+            let is_wanted = self.upkeep.is_sweeping() && (sweep.begun != Some(now) || !sweep.asked.is_empty());
+            if !flush_is_due && !is_wanted {
                 return false;
             }
             self.begin_pass(sweep, now, flush_is_due);
+        } else if sweep.flush_marks.is_none() && !self.upkeep.is_sweeping() {
+            self.leave_due(sweep);
+            (sweep.page, sweep.chunk) = (0, 0);
+            return false;
         }
         for _ in 0..PAGES_A_STEP {
             if PageId(sweep.page).index() >= self.pool.pages_used() {
@@ -110,8 +119,27 @@ impl Store {
 
     fn is_due(&self, sweep: &Sweep, now: Seconds) -> bool {
         let entry = self.pages.entry(PageId(sweep.page));
-        let begun = sweep.chunk > 0;
-        entry.class().is_some() && (begun || sweep.flush_marks.is_some() || entry.earliest_expiry() <= now.0)
+        let Some(class) = entry.class() else { return false };
+        if sweep.chunk > 0 || sweep.flush_marks.is_some() {
+            return true;
+        }
+        (sweep.asked.has(class) || entry.earliest_expiry() <= now.0) && self.items_left(sweep, class) > 0
+    }
+
+    /// How many items of a class this pass may still look at. What a `flush_all` left behind is looked for everywhere:
+    /// its marks last until then.
+    fn items_left(&self, sweep: &Sweep, class: ClassId) -> u64 {
+        if sweep.flush_marks.is_some() {
+            return u64::MAX;
+        }
+        u64::from(self.upkeep.sweep_items_max()).saturating_sub(sweep.looks[class.index()].examined)
+    }
+
+    /// Leaves the page in turn before its end: the next pass looks into it again.
+    fn leave_due(&self, sweep: &Sweep) {
+        if sweep.chunk > 0 {
+            self.pages.entry(PageId(sweep.page)).lower_expiry(0);
+        }
     }
 
     /// Looks at some chunks of the page in turn and removes the dead among them.
@@ -140,8 +168,12 @@ impl Store {
         }
         if done {
             entry.lower_expiry(sweep.earliest);
-            (sweep.page, sweep.chunk) = (sweep.page + 1, 0);
+        } else if self.items_left(sweep, class) == 0 {
+            self.leave_due(sweep);
+        } else {
+            return;
         }
+        (sweep.page, sweep.chunk) = (sweep.page + 1, 0);
     }
 
     /// Picks dead items under the class's lock and counts all; true at the page's end.
@@ -161,7 +193,12 @@ impl Store {
         }
         let end = entry.formatted.load(Ordering::Acquire);
         let until = end.min(sweep.chunk + CHUNKS_A_STEP);
+        let left = self.items_left(sweep, class);
         for number in sweep.chunk..until {
+            if *checked == left {
+                sweep.chunk = number;
+                return false;
+            }
             let reference = self.pages.reference(page, class, number);
             let chunk = self.pages.chunk(reference);
             if !chunk.is_item() {

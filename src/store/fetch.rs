@@ -143,7 +143,7 @@ impl Store {
         Ok((reference, details))
     }
 
-    fn details(&self, reference: Ref, now: Seconds) -> Details {
+    pub(super) fn details(&self, reference: Ref, now: Seconds) -> Details {
         let chunk = self.pages.chunk(reference);
         let marks = chunk.marks();
         Details {

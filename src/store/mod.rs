@@ -22,6 +22,8 @@ mod report;
 mod reserve;
 mod slab;
 mod table;
+mod upkeep;
+mod walk;
 mod write;
 
 use std::sync::{Arc, OnceLock};
@@ -35,6 +37,8 @@ pub use outcome::{
     OpenError, Peeked, Progress, StoreExtras, StoreOutcome, StoreRequest, Value,
 };
 pub use reserve::Local;
+pub use upkeep::{PageMove, PagePlace};
+pub use walk::{ClassSet, ClassWalk, Held, Walk, Walked};
 
 use self::arena::{Arena, Geometry};
 use self::evict::Blocks;
@@ -47,6 +51,7 @@ use self::slab::page::Pages;
 use self::slab::pool::Pool;
 use self::slab::{Class, ClassState};
 use self::table::{Index, LockedStripe};
+use self::upkeep::Upkeep;
 use crate::hash::KeyHasher;
 use crate::limits::{CLIENT_FLAGS_BYTES, MEMCACHED_ITEM_OVERHEAD_BYTES};
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, Rank};
@@ -68,6 +73,7 @@ pub struct Store {
     /// Rises when a page begins to drain: threads then give back what they hold.
     drain_epoch: AtomicU32,
     mover: Mutex<Mover>,
+    upkeep: Upkeep,
     /// Class that found nothing to evict, plus one: the page mover looks here first.
     wanted: AtomicU32,
     /// Bytes of large values that are arriving.
@@ -108,6 +114,7 @@ impl Store {
             blocks: Blocks::new(&arena),
             ghost: Ghost::new(&arena),
             mover: Mutex::new(Rank::Mover, Mover::new(classes.len())),
+            upkeep: Upkeep::new(options),
             arena,
             pool,
             classes,
@@ -167,7 +174,7 @@ impl Store {
 
     /// The number of the class that an item of such a value would be of: that of its first part, if it takes several.
     #[must_use]
-    pub fn class_for(&self, key_len: usize, client_flags: u32, expiry: Expiry, value_len: usize) -> u32 {
+    pub fn class_number(&self, key_len: usize, client_flags: u32, expiry: Expiry, value_len: usize) -> u32 {
         let bytes = small_item_bytes(key_len, client_flags, expiry, value_len);
         let last = || self.pages.classes.all().last().expect("there are classes");
         self.small_class(bytes, value_len).unwrap_or_else(last).number()

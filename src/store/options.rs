@@ -17,6 +17,14 @@ pub struct Options {
     pub cas: bool,
     /// `-L`: ask for huge pages.
     pub large_pages: bool,
+    /// `lru_crawler`: expired items are looked for in the background.
+    pub sweep: bool,
+    /// `lru_crawler_sleep`: pause between two steps of that, in microseconds.
+    pub sweep_pause_micros: u32,
+    /// `lru_crawler_tocrawl`: items of a class looked at in one pass; 0: all.
+    pub sweep_items_max: u32,
+    /// `slab_automove`: pages move to the classes that earn more with them.
+    pub balance: bool,
     /// `-t`: how many workers will hold a `Local`; bounds what their magazines may keep.
     pub workers: usize,
     /// Seed of the keyed hash.
@@ -33,6 +41,10 @@ impl Default for Options {
             evict: true,
             cas: true,
             large_pages: false,
+            sweep: true,
+            sweep_pause_micros: 0,
+            sweep_items_max: 0,
+            balance: true,
             workers: 4,
             hash_seed: 0,
         }

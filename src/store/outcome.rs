@@ -310,6 +310,11 @@ pub enum ArithmeticOutcome {
 pub enum Progress {
     /// The budget ended first: call again soon.
     More,
+    /// There is more, but nobody waits for it: call again after a pause.
+    MoreAfter {
+        /// The pause in microseconds.
+        micros: u32,
+    },
     /// Nothing is due before this second.
     IdleUntil(Seconds),
 }

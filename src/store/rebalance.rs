@@ -121,8 +121,12 @@ impl Store {
         drop(mover);
         // Between steps another thread may be emptying a page, and this one does not come to a turn's end.
         self.surrender(local);
-        if moving || sweeping || growing {
+        let micros = self.sweep_pause_micros();
+        if moving || growing || sweeping && micros == 0 {
             return Progress::More;
+        }
+        if sweeping {
+            return Progress::MoreAfter { micros };
         }
         Progress::IdleUntil(Seconds(now.0.saturating_add(1)))
     }
@@ -182,7 +186,7 @@ impl Store {
         if self.options.evict && is_short {
             return self.begin_drain(mover, None, local);
         }
-        self.balance(mover, local)
+        self.upkeep.is_balancing() && self.balance(mover, local)
     }
 
     /// Compares how fast hands turn and begins a move from the slowest to the fastest.

@@ -8,6 +8,7 @@ mod random;
 mod reference;
 mod run;
 mod shrink;
+mod walk;
 
 use flagstone::store::Options;
 use run::{Mix, run};

@@ -39,6 +39,8 @@
 //! - takes exptimes of more than 32 bits or with a tail: `expiry::touch_refuses_bad_arguments`,
 //!   `flush::a_bad_delay_is_refused`, `retrieval::gat_refuses_a_bad_exptime`
 //! - skips leading spaces: `framing::a_leading_space_is_an_error`
+//! - knows fewer words to watch, and takes one of them for none: `watch::*` where `deletions`, the
+//!   proxy's words, a wrong word or an HTTP client are watched
 //! - other texts, names and units: `admin::shutdown_is_refused_unless_enabled`, `admin::version_*`,
 //!   `commandline::version_is_told`, `stats::an_unknown_name_is_an_error`,
 //!   `stats::general_lines_*`, `stats::settings_*`

@@ -389,20 +389,17 @@ fn the_counters_tell_who_watches_and_what_was_told() {
     client.expect_stats(&[("log_worker_written", 0), ("log_watcher_sent", 0), ("log_watchers", 0)]);
 }
 
+/// Gets sent at once to make lines for a watcher that does not read.
+const GETS: usize = 1000;
+
 /// Guards: a watcher that stalls costs bounded memory, is told how much it missed, and holds up nobody.
 #[test]
 fn a_stalled_watcher_misses_lines_and_nobody_else_notices() {
-    const GETS: usize = 1000;
     let server = Server::start(&["-t", "1", "-o", "watcher_logbuf_size=16"]);
     let mut stalled = watcher(&server, "fetchers");
     let mut client = server.client();
-    let (key, end) = ("#".repeat(250), "END\r\n".repeat(GETS));
-    let gets = format!("get {key}\r\n").repeat(GETS);
     let before = server.peak_bytes();
-    wait_for("the stalled watcher misses lines", || {
-        client.ask_much(gets.as_bytes(), &end);
-        (stat(&mut client, "log_watcher_skipped") > 0).then_some(())
-    });
+    stall(&mut client);
     let grown = server.peak_bytes().saturating_sub(before);
     assert!(grown < 8 << 20, "lines nobody reads took {grown} bytes");
     // What a burst left in the worker's ring is worked off: a full one takes nothing, for nobody.
@@ -429,6 +426,32 @@ fn a_stalled_watcher_misses_lines_and_nobody_else_notices() {
     };
     assert!(skipped.parse::<u64>().is_ok_and(|skipped| skipped > 0), "{skipped}");
     assert!(stalled.line().starts_with("ts="), "the line there was room for again");
+}
+
+/// Has gets make lines until a watcher that does not read misses some.
+#[track_caller]
+fn stall(client: &mut Client) {
+    let (gets, end) = (format!("get {}\r\n", "#".repeat(250)).repeat(GETS), "END\r\n".repeat(GETS));
+    wait_for("the stalled watcher misses lines", || {
+        client.ask_much(gets.as_bytes(), &end);
+        (stat(client, "log_watcher_skipped") > 0).then_some(())
+    });
+}
+
+#[test]
+fn a_stalled_watcher_that_leaves_is_gone() {
+    let server = Server::start(&["-o", "watcher_logbuf_size=16"]);
+    let mut client = server.client();
+    let closes = watcher(&server, "fetchers");
+    stall(&mut client);
+    drop(closes);
+    wait_for("the watcher is gone", || (stat(&mut client, "log_watchers") == 0).then_some(()));
+    client.ask("stats reset\r\n", "RESET\r\n");
+    // One that only says that it has nothing more to say has said that it leaves.
+    let half_closes = watcher(&server, "fetchers");
+    stall(&mut client);
+    assert!(half_closes.finish_sending(), "it is there");
+    wait_for("the watcher is gone", || (stat(&mut client, "log_watchers") == 0).then_some(()));
 }
 
 #[test]

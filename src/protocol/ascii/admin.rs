@@ -2,7 +2,8 @@
 
 use super::classic::{is_noreply, parse_exptime, refused_unless};
 use super::token::Words;
-use crate::bytes::parse_u64;
+use super::upkeep;
+use crate::bytes::parse_u32;
 use crate::protocol::{Admin, ErrorText, Request, Shutdown};
 
 /// What is not about items. `None`: not a command, as far as is known here.
@@ -11,16 +12,18 @@ pub(super) fn parse<'a>(name: &[u8], mut words: Words<'a>) -> Option<Request<'a>
         b"version" => Request::Admin(Admin::Version),
         b"quit" => Request::Quit,
         b"watch" => Request::Watch,
-        b"stats" => Request::Admin(Admin::Stats { report: words.next().unwrap_or_default() }),
+        b"stats" => match words.next().unwrap_or_default() {
+            b"cachedump" => upkeep::parse_cachedump(words),
+            report => Request::Admin(Admin::Stats { report }),
+        },
         b"flush_all" => parse_flush_all(words),
         b"verbosity" => parse_verbosity(words),
         b"cache_memlimit" => parse_cache_memlimit(words),
         b"refresh_certs" => Request::Admin(Admin::RefreshCerts),
-        b"shutdown" => Request::Admin(Admin::Shutdown(match words.next() {
-            None => Shutdown::Now,
-            Some(b"graceful") => Shutdown::Graceful,
-            Some(_) => Shutdown::Unknown,
-        })),
+        b"shutdown" => parse_shutdown(words),
+        b"lru_crawler" => upkeep::parse_crawler(words),
+        b"slabs" => upkeep::parse_slabs(words),
+        b"lru" => upkeep::parse_lru(words),
         _ => return None,
     };
     Some(request)
@@ -52,8 +55,14 @@ fn parse_cache_memlimit(mut words: Words<'_>) -> Request<'_> {
     }
 }
 
-fn parse_u32(word: &[u8]) -> Option<u32> {
-    u32::try_from(parse_u64(word)?).ok()
+/// With `noreply` as its mode it is refused in silence, as by memcached.
+fn parse_shutdown(mut words: Words<'_>) -> Request<'_> {
+    match words.next() {
+        None => Request::Admin(Admin::Shutdown(Shutdown::Now)),
+        Some(b"graceful") if words.next().is_none() => Request::Admin(Admin::Shutdown(Shutdown::Graceful)),
+        Some(b"noreply") => refused_unless(true, ErrorText::InvalidShutdownMode),
+        Some(_) => Request::Admin(Admin::Shutdown(Shutdown::Unknown)),
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! nothing is locked under it.
 
 mod bucket;
+mod walk;
 
 use std::sync::Arc;
 

@@ -67,9 +67,7 @@ pub(super) fn push_line(out: &mut Buffer, micros: u64, gid: u64, event: &Event<'
             number(out, " <", u64::from(cfd));
             out.push(b' ');
             // Control bytes would end the line or move a terminal's cursor.
-            for byte in line {
-                out.push(if byte.is_ascii_control() { b'?' } else { *byte });
-            }
+            line.iter().for_each(|&byte| out.push(if byte.is_ascii_control() { b'?' } else { byte }));
         }
     }
     out.push(b'\n');
@@ -115,13 +113,12 @@ fn push_key(out: &mut Buffer, name: &str, key: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::push_line;
-    use crate::bytes::Buffer;
     use crate::telemetry::watch::{CloseReason, DeleteWord, Event, Peer, Seen, StoreStatus, StoreWord, Transport};
 
     fn line(event: Event<'_>) -> String {
-        let mut out = Buffer::default();
+        let mut out = crate::bytes::Buffer::default();
         push_line(&mut out, 1_795_393_136_024_755, 7, &event);
-        let line = String::from_utf8(out.to_vec()).expect("text");
+        let line = std::str::from_utf8(&out).expect("text");
         let rest = line.strip_prefix("ts=1795393136.24755 gid=7 ").expect("time and number");
         rest.strip_suffix('\n').expect("a line").to_owned()
     }

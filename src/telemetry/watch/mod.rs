@@ -1,13 +1,14 @@
 //! `watch`: what happens in the server, told line by line to clients that asked.
 //!
 //! ```text
-//! worker, maintenance:  Recorder -> its Ring  \
-//! worker, maintenance:  Recorder -> its Ring  -> drain: lines -> each Watcher's bytes -> its worker -> its socket
+//! worker 0:     Recorder -> Ring \
+//! worker 1:     Recorder -> Ring  > drain: lines -> each Watcher's bytes -> its worker -> its socket
+//! maintenance:  Recorder -> Ring /
 //! ```
 //!
 //! Who records never waits and takes no memory: an event that finds its ring full is dropped and counted. One thread
-//! drains all rings, makes the lines and gives them to the watchers; a watcher who does not take them gets `skipped=N` for
-//! N of them. Sockets, and when to drain, are `server`'s business.
+//! drains all rings, makes the lines and gives them to the watchers; a watcher who does not take them gets `skipped=N`
+//! for N of them. Sockets, and when to drain, are `server`'s business.
 
 mod event;
 mod kinds;
@@ -28,7 +29,7 @@ use crossbeam::utils::CachePadded;
 
 use super::{Registry, WatchCounters, WatchTotals};
 use crate::bytes::Buffer;
-use crate::sync::{Arc, AtomicU32, AtomicU64, Mutex, Ordering, Rank};
+use crate::sync::{Arc, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, Rank, yield_now};
 use ring::{Record, Ring};
 
 /// Most watchers at a time (memcached's `WATCHER_LIMIT`).
@@ -36,7 +37,11 @@ const WATCHERS_MAX: usize = 20;
 
 /// Records taken from a ring before the next ring has its turn: together some hundred microseconds, for which a client
 /// that begins or ends watching may have to wait.
-const RECORDS_A_PASS: usize = 128;
+const RECORDS_A_PASS: usize = 64;
+
+/// Passes between two calls of the watchers' workers: those of a whole ring of the usual size, so that lines go out by
+/// the hundred and a worker is not called for a few.
+const PASSES_A_CALL: usize = 16;
 
 /// How much may wait where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +103,8 @@ pub struct Watch {
     gid: AtomicU64,
     counters: Registry<WatchCounters>,
     state: Mutex<State>,
+    /// Threads that wait for the state: who drains lets them go first, or it would have the lock again at once.
+    waiting: AtomicUsize,
     /// What tells who drains that there is a first watcher.
     on_first: OnceLock<Call>,
 }
@@ -129,6 +136,7 @@ impl Watch {
             gid: AtomicU64::new(0),
             counters,
             state: Mutex::new(Rank::Watch, state),
+            waiting: AtomicUsize::new(0),
             on_first: OnceLock::new(),
         }
     }
@@ -138,7 +146,7 @@ impl Watch {
     pub fn recorder(watch: &Arc<Self>) -> Recorder {
         let ring = Arc::new(Ring::new());
         {
-            let mut state = watch.state.lock();
+            let mut state = watch.lock();
             if !state.watchers.is_empty() {
                 ring.open(watch.options.ring_bytes);
             }
@@ -157,7 +165,7 @@ impl Watch {
     /// Begins to watch: events from now on come as lines, and `call` says when there are some. `None`: too many do.
     #[must_use]
     pub fn join(&self, kinds: Kinds, call: Call) -> Option<Arc<Watcher>> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if state.watchers.len() == WATCHERS_MAX {
             return None;
         }
@@ -179,9 +187,18 @@ impl Watch {
 
     /// Ends watching.
     pub fn leave(&self, watcher: &Arc<Watcher>) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         state.watchers.retain(|other| !Arc::ptr_eq(other, watcher));
         self.renew_kinds(&state);
+    }
+
+    /// The state, for everybody but who drains.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Relaxed: a hint; the lock orders the rest.
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let state = self.state.lock();
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        state
     }
 
     fn renew_kinds(&self, state: &State) {
@@ -197,8 +214,21 @@ impl Watch {
         self.kinds.load(Ordering::Acquire) != 0
     }
 
-    /// Makes lines of what the rings hold, some of each, and gives them to the watchers.
+    /// Makes lines of what the rings hold, gives them to the watchers, and calls those that have some.
     pub fn drain(&self) -> Drained {
+        let passes = (0..PASSES_A_CALL).take_while(|_| self.pass() == Drained::Something).count();
+        for watcher in &self.lock().watchers {
+            watcher.call();
+        }
+        if passes > 0 { Drained::Something } else { Drained::Nothing }
+    }
+
+    /// Makes lines of some of what each ring holds.
+    fn pass(&self) -> Drained {
+        // Relaxed: see `lock`.
+        while self.waiting.load(Ordering::Relaxed) > 0 {
+            yield_now();
+        }
         let mut state = self.state.lock();
         let State { rings, watchers, counters, record, line } = &mut *state;
         let mut drained = Drained::Nothing;
@@ -219,16 +249,13 @@ impl Watch {
                 }
             }
         }
-        for watcher in watchers.iter() {
-            watcher.call();
-        }
         drained
     }
 
     /// How many watch.
     #[must_use]
     pub fn watchers(&self) -> usize {
-        self.state.lock().watchers.len()
+        self.lock().watchers.len()
     }
 
     /// All counters.

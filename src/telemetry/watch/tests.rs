@@ -1,6 +1,5 @@
 //! Recorders, watchers and who drains, together.
 
-use crate::bytes::Buffer;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -21,7 +20,7 @@ fn turn(recorder: &mut Recorder) {
 }
 
 fn taken(watcher: &Watcher) -> String {
-    let mut out = Buffer::default();
+    let mut out = crate::bytes::Buffer::default();
     watcher.take(&mut out);
     String::from_utf8(out.to_vec()).expect("text")
 }

@@ -3,8 +3,7 @@
 use std::fmt;
 
 use super::{Call, Kinds};
-use crate::bytes::Buffer;
-use crate::bytes::push_u64;
+use crate::bytes::{Buffer, push_u64};
 use crate::sync::{Mutex, Rank};
 
 /// Room for `skipped=N` and its end.
