@@ -5,7 +5,12 @@
 //! longer than a worker's buffer is not understood. It is started like the server: `instructions` does so.
 
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "the server's own files, some of which have no use here")]
-#![allow(missing_docs, unexpected_cfgs, reason = "they are documented where they belong")]
+#![allow(
+    missing_docs,
+    unexpected_cfgs,
+    unfulfilled_lint_expectations,
+    reason = "they are documented where they belong"
+)]
 
 #[path = "../src/bytes.rs"]
 mod bytes;
@@ -37,6 +42,8 @@ mod sys;
 mod telemetry;
 #[path = "../src/time.rs"]
 mod time;
+#[path = "../src/conn/turn.rs"]
+mod turn;
 
 /// What the server's own connection is, as far as a worker asks.
 mod conn {
@@ -46,27 +53,9 @@ mod conn {
     use crate::protocol::ascii::classic::{Plain, parse_plain};
     use crate::protocol::ascii::token::{self, NextKey};
     use crate::protocol::{Reply, Store};
+    pub use crate::turn::{Next, Turn};
 
     const VALUE: [u8; 100] = [b'x'; 100];
-
-    #[derive(Debug)]
-    pub struct Turn<'t> {
-        pub commands: &'t mut Commands,
-        pub output: &'t mut Output,
-        pub requests_left: usize,
-        pub logged_as: Option<u64>,
-    }
-
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum Next {
-        Read,
-        Yield,
-        Write,
-        Wait,
-        Watch,
-        Close,
-        Shutdown { graceful: bool },
-    }
 
     #[derive(Debug)]
     pub struct Connection {
