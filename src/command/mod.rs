@@ -69,6 +69,28 @@ impl Commands {
         self.store.end_turn(&mut self.local);
     }
 
+    /// Whether there are so many items that looking ahead in the input saves more than it costs.
+    #[must_use]
+    #[inline]
+    pub fn looks_ahead(&self) -> bool {
+        self.store.is_past_caches()
+    }
+
+    /// Has the place come near where the key's item is looked up; the key's hash, for [`Self::ask_for_item`].
+    #[must_use]
+    #[inline]
+    pub fn ask_for_place(&self, key: &[u8]) -> u64 {
+        let hash = self.store.key(key).hash;
+        self.store.prefetch_bucket(hash);
+        hash
+    }
+
+    /// Has the item come near that a key of this hash may have.
+    #[inline]
+    pub fn ask_for_item(&self, hash: u64) {
+        self.store.prefetch_item(hash);
+    }
+
     /// What this thread counts.
     #[must_use]
     pub fn counters(&self) -> &CommandCounters {

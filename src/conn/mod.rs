@@ -4,6 +4,7 @@
 //! A connection keeps memory of its own for half a request or unsent output only: the input and the output it
 //! works on are its worker's.
 
+mod ahead;
 mod body;
 mod dump;
 mod kept;
@@ -184,6 +185,9 @@ impl Connection {
     /// Takes steps until something stops it.
     fn advance(&mut self, input: &[u8], turn: &mut Turn<'_>) -> (usize, Next) {
         let mut used = 0;
+        // How far it was looked ahead; where that does not pay, all counts as seen.
+        let looks_ahead = turn.commands.looks_ahead();
+        let mut seen = if looks_ahead { ahead::look_at_requests(input, turn.commands) } else { input.len() };
         loop {
             if turn.output.is_full() {
                 return (used, Next::Write);
@@ -191,9 +195,12 @@ impl Connection {
             let step = self.step(&input[used..], turn);
             used += step.used;
             let Some(next) = step.next else {
-                // Nearly every turn ends so: all that came is served.
-                if used == input.len() && matches!(self.state, State::Ready) {
-                    return (used, Next::Read);
+                if used >= seen && matches!(self.state, State::Ready) {
+                    // Nearly every turn ends so: all that came is served.
+                    if used == input.len() {
+                        return (used, Next::Read);
+                    }
+                    seen = used + ahead::look_at_requests(&input[used..], turn.commands);
                 }
                 continue;
             };
@@ -375,7 +382,11 @@ impl Connection {
     #[inline(always)]
     fn keys(&mut self, options: FetchOptions, input: &[u8], turn: &mut Turn<'_>) -> Step {
         let mut used = 0;
+        let mut seen = if turn.commands.looks_ahead() { 0 } else { usize::MAX };
         while !turn.output.is_full() {
+            if used >= seen {
+                seen = used + ahead::look_at_keys(&input[used..], turn.commands);
+            }
             let (key, taken, is_last) = match token::next_key(&input[used..]) {
                 NextKey::Key { key, used } => (key, used, false),
                 NextKey::Last { key, used } => (key, used, true),

@@ -58,6 +58,9 @@ use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering,
 use crate::telemetry::{Registry, StoreCounters};
 use crate::time::Expiry;
 
+/// Rows of the index up to which its items, some ten in a row for each stripe, are taken to fit a processor's own caches.
+const ROWS_IN_CACHES: u32 = 4;
+
 /// All items and the memory they live in.
 pub struct Store {
     options: Options,
@@ -149,6 +152,28 @@ impl Store {
     #[inline]
     pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
         Key { bytes, hash: self.index.hash(bytes) }
+    }
+
+    /// Whether there are so many items that index and items do not fit a processor's own caches.
+    #[must_use]
+    #[inline]
+    pub fn is_past_caches(&self) -> bool {
+        self.index.rows() > ROWS_IN_CACHES
+    }
+
+    /// Has the bucket of a hash come near. A hint: no lock is taken.
+    #[inline]
+    pub fn prefetch_bucket(&self, hash: u64) {
+        self.index.prefetch(hash);
+    }
+
+    /// Has the first item come near that may be the one of a hash, its bucket having come. A hint: no lock is taken,
+    /// and what is read may be out of date.
+    #[inline]
+    pub fn prefetch_item(&self, hash: u64) {
+        if let Some(reference) = self.index.guess(hash) {
+            self.pages.prefetch(reference);
+        }
     }
 
     /// Whether memcached would refuse such an item at the same `-I`.

@@ -5,6 +5,7 @@ pub mod beside;
 pub mod clock;
 pub mod lanes;
 pub mod memory;
+pub mod prefetch;
 pub mod process;
 pub mod socket;
 pub mod user;

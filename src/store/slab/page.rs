@@ -9,6 +9,7 @@ use crate::store::arena::{Arena, Geometry};
 use crate::store::item::{Chunk, Ref};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::sys::memory::{Reservation, Table, ZeroedAtomics};
+use crate::sys::prefetch;
 use crate::time::Seconds;
 
 /// A page by its place in the page table.
@@ -226,6 +227,14 @@ impl Pages {
         let some = |reference: Ref| reference.is_some().then_some(reference);
         let head = some(Ref(self.entry(page).free_head.load(Ordering::Relaxed)));
         std::iter::successors(head, move |&reference| some(self.chunk(reference).free_next()))
+    }
+
+    /// Has the beginning of a chunk come near, header, key and a short value. The reference may be out of date.
+    #[inline]
+    pub(crate) fn prefetch(&self, reference: Ref) {
+        let start = self.memory.base().as_ptr().wrapping_add(self.offset(reference));
+        prefetch::line(start);
+        prefetch::line(start.wrapping_add(prefetch::LINE_BYTES));
     }
 
     /// The chunk with this name.

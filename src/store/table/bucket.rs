@@ -15,6 +15,7 @@ use crate::store::item::Ref;
 use crate::sync::{AtomicU64, Ordering};
 use crate::sys::lanes::equal_to;
 use crate::sys::memory::Table;
+use crate::sys::prefetch;
 
 /// Bytes of a bucket.
 pub(super) const BUCKET_BYTES: usize = 64;
@@ -85,6 +86,12 @@ impl<'b> Bucket<'b> {
     #[inline]
     fn word(self, nth: usize) -> u64 {
         self.words[nth].load(Ordering::Relaxed)
+    }
+
+    /// Has the bucket come near.
+    #[inline]
+    pub(super) fn prefetch(self) {
+        prefetch::line(self.words.as_ptr().cast());
     }
 
     /// Slots whose tag is the hash's: the caller compares keys.

@@ -11,14 +11,14 @@ mod walk;
 
 use std::sync::Arc;
 
-use self::bucket::Buckets;
+use self::bucket::{Bucket, Buckets};
 use super::arena::{Arena, STRIPE_RECORD_BYTES, StripeRecord};
 use super::item::{Guard, Ref, StripeGuard};
 use super::outcome::Key;
 use super::slab::page::Pages;
 use super::slab::pool::Pool;
 use crate::hash::KeyHasher;
-use crate::sync::{AtomicU32, AtomicUsize, Mutex, MutexGuard, Ordering, Rank};
+use crate::sync::{AtomicU32, AtomicUsize, Mutex, MutexGuard, Ordering, Rank, TallyU64};
 
 pub(super) use self::bucket::Slot;
 
@@ -52,6 +52,8 @@ pub(crate) struct Index {
 #[repr(align(64))]
 struct Stripe {
     state: Mutex<StripeState>,
+    /// The state's `homes`, as a hint for who looks ahead without the lock.
+    homes: TallyU64,
 }
 
 /// Guarded by the stripe's lock. The buckets of the stripe's column are, too.
@@ -96,7 +98,9 @@ impl Index {
         let fresh = || StripeState { homes: 1, fresh: 1, free: 0, items: 0 };
         let index = Self {
             hasher,
-            stripes: (0..stripes).map(|_| Stripe { state: Mutex::new(Rank::Stripe, fresh()) }).collect(),
+            stripes: (0..stripes)
+                .map(|_| Stripe { state: Mutex::new(Rank::Stripe, fresh()), homes: TallyU64::new(1) })
+                .collect(),
             arena: Arc::clone(arena),
             buckets: Buckets::new(arena),
             rows: AtomicU32::new(0),
@@ -154,6 +158,30 @@ impl Index {
     #[inline(always)]
     pub(crate) fn lock_number(&self, number: usize) -> LockedStripe<'_> {
         LockedStripe { index: self, number, state: self.stripes[number].state.lock() }
+    }
+
+    /// The home bucket of a hash, as far as can be told without its stripe's lock.
+    #[inline]
+    fn hinted(&self, hash: u64) -> Bucket<'_> {
+        let number = self.stripe_of(hash);
+        // Relaxed: a hint. A stripe never has fewer homes than it had.
+        let homes = self.stripes[number].homes.load(Ordering::Relaxed);
+        let homes = u32::try_from(homes).expect("what was stored");
+        self.buckets.bucket(home_of(hash, homes), number)
+    }
+
+    /// Has the home bucket of a hash come near.
+    #[inline]
+    pub(crate) fn prefetch(&self, hash: u64) {
+        self.hinted(hash).prefetch();
+    }
+
+    /// The first item that may be the one of a hash: a hint.
+    #[inline]
+    pub(crate) fn guess(&self, hash: u64) -> Option<Ref> {
+        let bucket = self.hinted(hash);
+        let slot = bucket.candidates(hash).next()?;
+        Some(bucket.reference(slot)).filter(|reference| reference.is_some())
     }
 
     /// Opens a row, if `row` is the next one: two stripes may ask for the same. False when memory is refused.
@@ -437,6 +465,8 @@ impl<'i> LockedStripe<'i> {
         let source = target - (1 << target.ilog2());
         self.vacate(pages, target);
         self.state.homes += 1;
+        // Relaxed: a hint.
+        self.index.stripes[self.number].homes.store(u64::from(self.state.homes), Ordering::Relaxed);
         let mut cell = source;
         let mut slot = 0;
         loop {
