@@ -18,7 +18,7 @@ pub use loom::sync::{
 #[cfg(loom)]
 use loom::sync::{Mutex as Inner, MutexGuard as InnerGuard};
 #[cfg(not(loom))]
-use std::sync::MutexGuard as InnerGuard;
+use parking_lot::MutexGuard as InnerGuard;
 
 /// For counters that have one writer and order nothing: loom does not look at them.
 pub use std::sync::atomic::AtomicU64 as TallyU64;
@@ -54,17 +54,36 @@ pub enum Rank {
 }
 
 /// A mutual exclusion lock that knows its rank.
-///
-/// A poisoned lock is not a state here: release builds abort on panic.
 pub struct Mutex<T> {
     rank: Rank,
     inner: Inner<T>,
 }
 
-/// The lock below.
+/// The lock below: it does not ask with each use whether a thread has panicked, as that of std does.
 #[cfg(not(loom))]
-#[expect(clippy::disallowed_types, reason = "this is its one home")]
-type Inner<T> = std::sync::Mutex<T>;
+type Inner<T> = parking_lot::Mutex<T>;
+
+#[cfg(not(loom))]
+#[inline(always)]
+fn locked<T>(inner: &Inner<T>) -> InnerGuard<'_, T> {
+    inner.lock()
+}
+
+#[cfg(not(loom))]
+#[inline(always)]
+fn locked_at_once<T>(inner: &Inner<T>) -> Option<InnerGuard<'_, T>> {
+    inner.try_lock()
+}
+
+#[cfg(loom)]
+fn locked<T>(inner: &Inner<T>) -> InnerGuard<'_, T> {
+    inner.lock().expect("a model ends with its first panic")
+}
+
+#[cfg(loom)]
+fn locked_at_once<T>(inner: &Inner<T>) -> Option<InnerGuard<'_, T>> {
+    inner.try_lock().ok()
+}
 
 impl<T> Mutex<T> {
     /// An unlocked lock.
@@ -76,17 +95,13 @@ impl<T> Mutex<T> {
     #[inline(always)]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         held::enter(self.rank);
-        let inner = match self.inner.lock() {
-            Ok(inner) => inner,
-            Err(poisoned) => poisoned.into_inner(),
-        };
-        MutexGuard { rank: self.rank, inner }
+        MutexGuard { rank: self.rank, inner: locked(&self.inner) }
     }
 
     /// Takes the lock if nobody holds it.
     #[inline]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        let inner = self.inner.try_lock().ok()?;
+        let inner = locked_at_once(&self.inner)?;
         held::enter(self.rank);
         Some(MutexGuard { rank: self.rank, inner })
     }
