@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::sys::clock::coarse_monotonic_nanos;
+use crate::sys::clock::coarse_monotonic;
 use crate::time::{Now, Seconds};
 
 const SECOND_NANOS: u64 = 1_000_000_000;
@@ -10,8 +10,10 @@ const SECOND_NANOS: u64 = 1_000_000_000;
 /// Whole seconds since the server's epoch. Cheap to read, once a turn of a loop; cheap to copy.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
-    /// The coarse monotonic clock at the epoch's second 0, in nanoseconds.
-    epoch_nanos: u64,
+    /// The coarse monotonic clock's second at the epoch's second 0.
+    epoch_seconds: u64,
+    /// And the nanoseconds of that second: there the epoch's seconds turn.
+    epoch_nanos: u32,
     /// Unix time of that moment, in seconds.
     unix_epoch: i64,
 }
@@ -22,13 +24,18 @@ impl Clock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one home of the clock")]
     pub fn start() -> Self {
-        let monotonic = coarse_monotonic_nanos();
+        let (seconds, nanos) = coarse_monotonic();
         let unix = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        let before_start = u64::from(Seconds::START.0) * SECOND_NANOS + u64::from(unix.subsec_nanos());
+        // Unix time's second began so many nanoseconds ago: perhaps in the monotonic clock's second before.
+        let (before, epoch_nanos) = match nanos.checked_sub(unix.subsec_nanos()) {
+            Some(nanos) => (0, nanos),
+            None => (1, nanos + 1_000_000_000 - unix.subsec_nanos()),
+        };
         let unix_seconds = i64::try_from(unix.as_secs()).unwrap_or(i64::MAX);
         Self {
             // A machine up for less than two seconds has no such moment: wrapping, the difference still holds.
-            epoch_nanos: monotonic.wrapping_sub(before_start),
+            epoch_seconds: seconds.wrapping_sub(u64::from(Seconds::START.0) + before),
+            epoch_nanos,
             unix_epoch: unix_seconds - i64::from(Seconds::START.0),
         }
     }
@@ -37,7 +44,8 @@ impl Clock {
     #[must_use]
     #[inline]
     pub fn now(&self) -> Now {
-        let seconds = self.nanos() / SECOND_NANOS;
+        let (seconds, nanos) = coarse_monotonic();
+        let seconds = seconds.wrapping_sub(self.epoch_seconds).wrapping_sub(u64::from(nanos < self.epoch_nanos));
         // 136 years of uptime.
         Now { seconds: Seconds(u32::try_from(seconds).unwrap_or(u32::MAX)), unix_epoch: self.unix_epoch }
     }
@@ -63,7 +71,9 @@ impl Clock {
     }
 
     fn nanos(&self) -> u64 {
-        coarse_monotonic_nanos().wrapping_sub(self.epoch_nanos)
+        let (seconds, nanos) = coarse_monotonic();
+        let whole = seconds.wrapping_sub(self.epoch_seconds).wrapping_mul(SECOND_NANOS);
+        whole.wrapping_add(u64::from(nanos)).wrapping_sub(u64::from(self.epoch_nanos))
     }
 }
 
