@@ -1,5 +1,6 @@
 //! [`Shared`]: what all threads know about the commands, their counters and the connections.
 
+use crate::auth::{Gate, Tokens};
 use crate::store::{ClassReport, Store};
 use crate::sync::{Arc, AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering, Rank};
 use crate::telemetry::watch::{self, Watch};
@@ -58,6 +59,8 @@ pub struct SharedOptions {
     pub options: Options,
     /// The items.
     pub store: Arc<Store>,
+    /// What clients must show (`-Y`); `None`: everybody is served.
+    pub tokens: Option<Tokens>,
     /// `stats settings`, in order. `maxbytes` and `verbosity` are replaced by what holds when asked.
     pub settings: Vec<(String, String)>,
     /// The moment of the start.
@@ -94,6 +97,8 @@ pub struct Shared {
     pub(super) started: Now,
     pub(super) pid: u32,
     pub(super) baseline: Mutex<Baseline>,
+    /// Who is let in; `None`: everybody.
+    pub(super) gate: Option<Gate>,
     store: Arc<Store>,
     watch: Arc<Watch>,
     counters: Registry<CommandCounters>,
@@ -107,7 +112,7 @@ impl Shared {
     /// Takes the options in.
     #[must_use]
     pub fn new(options: SharedOptions) -> Self {
-        let SharedOptions { options, store, settings, started, pid } = options;
+        let SharedOptions { options, store, tokens, settings, started, pid } = options;
         let verbosity = AtomicU8::new(options.verbosity);
         let (ring_bytes, watcher_bytes) = (options.worker_log_bytes, options.watcher_log_bytes);
         Self {
@@ -116,6 +121,7 @@ impl Shared {
             started,
             pid,
             baseline: Mutex::new(Rank::Server, Baseline::default()),
+            gate: tokens.map(Gate::new),
             store,
             watch: Arc::new(Watch::new(watch::Options { ring_bytes, watcher_bytes })),
             counters: Registry::new(),
@@ -139,6 +145,12 @@ impl Shared {
     #[must_use]
     pub fn watch(&self) -> &Arc<Watch> {
         &self.watch
+    }
+
+    /// Who is let in; `None`: everybody.
+    #[must_use]
+    pub fn gate(&self) -> Option<&Gate> {
+        self.gate.as_ref()
     }
 
     /// The options of the start.

@@ -35,6 +35,16 @@ pub enum ErrorText {
     MemlimitOutOfBounds,
     /// `refresh_certs` without TLS.
     TlsNotEnabled,
+    /// Anything but a token, where one is asked for.
+    Unauthenticated,
+    /// A token that is none of those known.
+    AuthenticationFailure,
+    /// A token without a space.
+    AuthTokenFormat,
+    /// A token that does not end where its line said.
+    AuthTokenTermination,
+    /// A token announced to be longer than any.
+    AuthTokenTooLong,
     /// A value that cannot be sent for lack of memory.
     NoMemoryWriting,
     /// A meta flag that no meta command knows.
@@ -88,6 +98,11 @@ impl ErrorText {
             Self::MemlimitNotBytes => "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes",
             Self::MemlimitOutOfBounds => "MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust",
             Self::TlsNotEnabled => "Error TLS not enabled",
+            Self::Unauthenticated => "CLIENT_ERROR unauthenticated",
+            Self::AuthenticationFailure => "CLIENT_ERROR authentication failure",
+            Self::AuthTokenFormat => "CLIENT_ERROR bad authentication token format",
+            Self::AuthTokenTermination => "CLIENT_ERROR bad command line termination",
+            Self::AuthTokenTooLong => "CLIENT_ERROR auth token too long",
             Self::NoMemoryWriting => "SERVER_ERROR out of memory writing get response",
             Self::MetaInvalidFlag => "CLIENT_ERROR invalid flag",
             Self::MetaDuplicateFlag => "CLIENT_ERROR duplicate flag",
