@@ -14,6 +14,8 @@ use flagstone::sys::process::{self, Daemon};
 use flagstone::sys::user;
 use log::LevelFilter;
 
+/// Exit status when the file of tokens is not one (memcached's `EXIT_FAILURE`).
+const FAILURE: i32 = 1;
 /// Exit status when there is no such user (`EX_NOUSER`).
 const NO_USER: i32 = 67;
 /// Exit status when the system refuses (`EX_OSERR`).
@@ -107,6 +109,7 @@ fn serve(mut config: Config) -> Result<(), Failure> {
 
 fn start_status(error: &StartError) -> i32 {
     match error {
+        StartError::Tokens(_) => FAILURE,
         StartError::Store(OpenError::TooSmall) => USAGE,
         StartError::Store(OpenError::Memory(_)) | StartError::Bind(_) | StartError::System(_) => SYSTEM,
     }
@@ -118,7 +121,7 @@ fn wait(signals: &mut Signals, running: Running) -> Result<(), Failure> {
             Asked::Stop => log::info!("stopping"),
             Asked::StopGracefully => log::warn!("Gracefully stopping"),
             Asked::Reload => {
-                log::warn!("SIGHUP: there are no files to read again");
+                running.reload();
                 continue;
             }
         }

@@ -3,6 +3,7 @@
 
 mod admin;
 mod arithmetic;
+mod auth;
 mod delete;
 mod dump;
 mod fetch;
@@ -134,6 +135,7 @@ pub(crate) mod testing {
     //! Commands over a small store, at a fixed time.
 
     use super::{Commands, Options, Shared, SharedOptions};
+    use crate::auth::Tokens;
     use crate::store::{self, Store};
     use crate::sync::Arc;
     use crate::time::{Now, Seconds};
@@ -145,10 +147,20 @@ pub(crate) mod testing {
     }
 
     pub(crate) fn commands_with(options: Options, store: store::Options) -> Commands {
+        commands_of(options, store, None)
+    }
+
+    pub(crate) fn commands_with_tokens(file: &str) -> Commands {
+        let tokens = Tokens::parse(file.as_bytes()).expect("well formed");
+        commands_of(Options::default(), store::Options::default(), Some(tokens))
+    }
+
+    fn commands_of(options: Options, store: store::Options, tokens: Option<Tokens>) -> Commands {
         let settings = [("maxconns", "7"), ("verbosity", "9")];
         let shared = Shared::new(SharedOptions {
             options,
             store: Arc::new(Store::open(&store).expect("memory")),
+            tokens,
             settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             started: NOW,
             pid: 1,

@@ -1,6 +1,7 @@
 //! [`Shared`]: what all threads know about the commands, their counters and the connections.
 
 use super::tuning::Tuning;
+use crate::auth::{Gate, Tokens};
 use crate::store::{ClassReport, Store};
 use crate::sync::{Arc, AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering, Rank};
 use crate::telemetry::watch::{self, Watch};
@@ -65,6 +66,8 @@ pub struct SharedOptions {
     pub options: Options,
     /// The items.
     pub store: Arc<Store>,
+    /// What clients must show (`-Y`); `None`: everybody is served.
+    pub tokens: Option<Tokens>,
     /// `stats settings`, in order. What may change is replaced by what holds when asked.
     pub settings: Vec<(String, String)>,
     /// The moment of the start.
@@ -102,6 +105,8 @@ pub struct Shared {
     pub(super) pid: u32,
     pub(super) baseline: Mutex<Baseline>,
     pub(super) tuning: Mutex<Tuning>,
+    /// Who is let in; `None`: everybody.
+    pub(super) gate: Option<Gate>,
     store: Arc<Store>,
     watch: Arc<Watch>,
     counters: Registry<CommandCounters>,
@@ -115,7 +120,7 @@ impl Shared {
     /// Takes the options in.
     #[must_use]
     pub fn new(options: SharedOptions) -> Self {
-        let SharedOptions { options, store, settings, started, pid } = options;
+        let SharedOptions { options, store, tokens, settings, started, pid } = options;
         let verbosity = AtomicU8::new(options.verbosity);
         let (ring_bytes, watcher_bytes) = (options.worker_log_bytes, options.watcher_log_bytes);
         let tuning = Mutex::new(Rank::Server, options.tuning);
@@ -126,6 +131,7 @@ impl Shared {
             pid,
             baseline: Mutex::new(Rank::Server, Baseline::default()),
             tuning,
+            gate: tokens.map(Gate::new),
             store,
             watch: Arc::new(Watch::new(watch::Options { ring_bytes, watcher_bytes })),
             counters: Registry::new(),
@@ -149,6 +155,12 @@ impl Shared {
     #[must_use]
     pub fn watch(&self) -> &Arc<Watch> {
         &self.watch
+    }
+
+    /// Who is let in; `None`: everybody.
+    #[must_use]
+    pub fn gate(&self) -> Option<&Gate> {
+        self.gate.as_ref()
     }
 
     /// The options of the start.

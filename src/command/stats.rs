@@ -182,8 +182,8 @@ fn general_commands(totals: &CommandTotals, report: &mut Report<'_>) {
         ("touch_misses", totals.touch_misses),
         ("store_too_large", totals.store_too_large),
         ("store_no_memory", totals.store_no_memory),
-        ("auth_cmds", 0),
-        ("auth_errors", 0),
+        ("auth_cmds", totals.auth_cmds),
+        ("auth_errors", totals.auth_errors),
     ]);
 }
 

@@ -56,6 +56,8 @@ const FLAGS: &str = "\
 -F, --disable-flush-all   disable flush_all command
 -X, --disable-dumping     disable commands that list keys
 -W, --disable-watch       disable watch commands (live logging)
+-Y, --auth-file=<file>    clients must show a token of this file first; its lines:
+                          user:password
 -N, --napi_ids=<num>      accepted, without effect
 -o, --extended=<list>     comma separated list of extended options
    - maxconns_fast:       immediately close new connections after limit (default)

@@ -4,6 +4,7 @@
 //! A connection keeps memory of its own for half a request or unsent output only: the input and the output it
 //! works on are its worker's.
 
+mod auth;
 mod body;
 mod dump;
 mod kept;
@@ -19,6 +20,7 @@ mod tests;
 
 pub use output::Output;
 
+use auth::Knock;
 use body::{Answer as StoreAnswer, Body};
 use dump::Dumping;
 use kept::Kept;
@@ -79,6 +81,8 @@ pub enum Next {
 /// Where in its conversation a client is.
 #[derive(Debug)]
 enum State {
+    /// Before its token, which `-Y` asks for.
+    Stranger(Knock),
     /// Before a request.
     Ready,
     /// In a line of keys: they are served as they come.
@@ -178,7 +182,7 @@ impl Connection {
     /// Whether it waits for a request, all others being answered: what an idle timeout may close.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        matches!(self.state, State::Ready) && self.unsent.is_none()
+        matches!(self.state, State::Ready | State::Stranger(_)) && self.unsent.is_none()
     }
 
     /// Serves `input`, which begins with what was kept. What is not consumed is kept.
@@ -209,7 +213,12 @@ impl Connection {
         match std::mem::replace(&mut self.state, State::Closing { is_error: false }) {
             State::Body(body) | State::Wait(body) => body.abandon(commands),
             State::Watch(watcher) => commands.unwatch(&watcher),
-            State::Ready | State::Keys(_) | State::Dump(_) | State::Discard(_) | State::Closing { .. } => {}
+            State::Stranger(_)
+            | State::Ready
+            | State::Keys(_)
+            | State::Dump(_)
+            | State::Discard(_)
+            | State::Closing { .. } => {}
         }
         if let Some(mut unsent) = self.unsent.take() {
             unsent.discard(commands);
@@ -256,6 +265,7 @@ impl Connection {
                 Step::stop(input.len(), Next::Watch)
             }
             State::Closing { .. } => Step::stop(input.len(), Next::Close),
+            State::Stranger(knock) => self.stranger_step(knock, input, turn),
         }
     }
 

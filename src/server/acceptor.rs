@@ -239,6 +239,7 @@ mod tests {
         let shared = Arc::new(Shared::new(SharedOptions {
             options: command::Options::default(),
             store: Arc::new(Store::open(&store::Options::default()).expect("memory")),
+            tokens: None,
             settings: Vec::new(),
             started: clock.now(),
             pid: 1,

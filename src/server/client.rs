@@ -71,10 +71,10 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(stream: Stream, now: Seconds) -> Self {
+    pub(super) fn new(stream: Stream, connection: Connection, now: Seconds) -> Self {
         Self {
             stream,
-            connection: Connection::new(),
+            connection,
             next: Next::Read,
             is_readable: false,
             is_writable: true,

@@ -15,7 +15,7 @@ use super::clock::Clock;
 use super::roster::{Roster, WAKE};
 use super::slots::{self, Slots};
 use crate::command::{Commands, Shared};
-use crate::conn::{Output, Turn};
+use crate::conn::{Connection, Output, Turn};
 use crate::net::Stream;
 use crate::sync::{Arc, Ordering};
 use crate::telemetry::watch::{Call, CloseReason, Event, Kinds, Peer, Transport};
@@ -270,7 +270,8 @@ impl Worker {
     fn admit(&mut self, stream: Stream) {
         // Relaxed: a gauge for reports.
         self.shared.connections().current.fetch_add(1, Ordering::Relaxed);
-        let token = self.slots.insert(Client::new(stream, self.commands.now().seconds));
+        let connection = if self.commands.asks_for_token() { Connection::stranger() } else { Connection::new() };
+        let token = self.slots.insert(Client::new(stream, connection, self.commands.now().seconds));
         if self.commands.is_watched(Kinds::CONNECTIONS) {
             self.tell_open(token);
         }
@@ -397,6 +398,7 @@ mod tests {
             let shared = Arc::new(Shared::new(SharedOptions {
                 options: Options::default(),
                 store: Arc::new(Store::open(&store::Options::default()).expect("memory")),
+                tokens: None,
                 settings: Vec::new(),
                 started: clock.now(),
                 pid: 1,

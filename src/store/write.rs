@@ -220,7 +220,7 @@ impl Store {
     ) -> Result<Verdict, StoreOutcome> {
         match (mode, found) {
             (Mode::Add, Ok(found)) => {
-                self.pages.chunk(found.reference).note_hit(now);
+                self.pages.chunk(found.reference).note_use(now);
                 Err(StoreOutcome::NotStored)
             }
             (Mode::Replace | Mode::Append | Mode::Prepend, Err(_)) => Err(StoreOutcome::NotStored),

@@ -112,6 +112,10 @@ counters! {
         store_too_large,
         /// Values no memory was found for.
         store_no_memory,
+        /// Tokens that clients showed (`-Y`).
+        auth_cmds,
+        /// Of them, wrong ones.
+        auth_errors,
         /// Connections closed for being idle.
         idle_kicks,
         /// Connections closed for reading too slowly while they held memory of values that are gone.

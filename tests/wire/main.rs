@@ -14,6 +14,8 @@
 //! - it keeps what they ask for until they take it:
 //!   `backpressure::readers_too_slow_for_values_that_are_gone_are_closed`,
 //!   `backpressure::a_slow_reader_of_values_that_stay_is_left_alone`
+//! - it answers the last of several lines that come together: `auth::each_of_several_lines_is_answered`
+//! - it says nothing of a broken file: `auth::a_broken_file_leaves_the_old_tokens`
 //! - it insists on -u, which the harness gives it:
 //!   `commandline::root_is_warned_and_served_without_a_user`
 //!
@@ -44,11 +46,16 @@
 //! - other texts, names and units: `admin::shutdown_is_refused_unless_enabled`, `admin::version_*`,
 //!   `commandline::version_is_told`, `stats::an_unknown_name_is_an_error`,
 //!   `stats::general_lines_*`, `stats::settings_*`
+//! - takes shorter lines, other numbers and no password with a space before a token, knows no
+//!   token too long, ends with another status: `auth::a_file_*`, `auth::a_short_line_*`,
+//!   `auth::a_token_announced_*`, `auth::a_token_lets_in_*`, `auth::a_wrong_token_*`,
+//!   `auth::everything_else_*`, `auth::the_announcing_line_*`
 //! - checks fewer options: `commandline::a_chunk_size_*`, `commandline::bad_values_*`,
 //!   `commandline::numbers_below_one_*`
 
 mod admin;
 mod arithmetic;
+mod auth;
 mod backpressure;
 mod client;
 mod commandline;
