@@ -563,7 +563,7 @@ fn answer(reply: Reply, noreply: bool, turn: &mut Turn<'_>) {
 }
 
 /// Serves a get of one key.
-#[inline(always)]
+#[inline(never)]
 fn get(key: &[u8], used: usize, turn: &mut Turn<'_>) -> Step {
     turn.requests_left -= 1;
     if fetch_key(Fetch { key, options: FetchOptions::GET, extras: None }, turn) {
@@ -573,16 +573,12 @@ fn get(key: &[u8], used: usize, turn: &mut Turn<'_>) -> Step {
 }
 
 /// Fetches a key of a get line. False: its line ends here, with an error.
-#[inline]
+#[inline(never)]
 fn serve_key(fetch: Fetch<'_>, turn: &mut Turn<'_>) -> bool {
-    let Fetch { key, options, extras } = fetch;
-    if options == FetchOptions::GET {
-        fetch_key(Fetch { key, options: FetchOptions::GET, extras: None }, turn)
-    } else {
-        fetch_key(Fetch { key, options, extras }, turn)
-    }
+    fetch_key(fetch, turn)
 }
 
+/// The same, folded into callers that know the options.
 #[inline(always)]
 fn fetch_key(fetch: Fetch<'_>, turn: &mut Turn<'_>) -> bool {
     let output = &mut *turn.output;

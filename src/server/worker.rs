@@ -178,10 +178,12 @@ impl Worker {
     fn serve_left_over(&mut self, queued: usize, waiting: usize, budget: usize) {
         // Who waits again, or anew, stands behind those whose turn it is.
         for token in self.waiting.drain(..waiting).collect::<Vec<_>>() {
+            self.set_queued(token, false);
             self.serve(token, None, budget);
         }
         for _ in 0..queued {
             let Some(token) = self.run_queue.pop_front() else { break };
+            self.set_queued(token, false);
             self.serve(token, None, budget);
         }
     }
@@ -190,14 +192,11 @@ impl Worker {
     #[inline(always)]
     fn serve(&mut self, token: Token, event: Option<&mio::event::Event>, budget: usize) {
         let Some(client) = self.slots.get_mut(token) else { return };
-        match event {
-            None => client.is_queued = false,
-            Some(event) => {
-                client.note(event);
-                // Who is queued has its turn when the queue does.
-                if client.is_queued {
-                    return;
-                }
+        if let Some(event) = event {
+            client.note(event);
+            // Who is queued has its turn when the queue does.
+            if client.is_queued {
+                return;
             }
         }
         let mut is_logged = self.shared.logs_commands();
@@ -227,11 +226,11 @@ impl Worker {
         match verdict {
             Verdict::Idle => {}
             Verdict::Again => {
-                self.set_queued(token);
+                self.set_queued(token, true);
                 self.run_queue.push_back(token);
             }
             Verdict::Wait => {
-                self.set_queued(token);
+                self.set_queued(token, true);
                 self.waiting.push(token);
             }
             Verdict::Watch => self.note_watching(token),
@@ -255,9 +254,9 @@ impl Worker {
         }
     }
 
-    fn set_queued(&mut self, token: Token) {
+    fn set_queued(&mut self, token: Token, is_queued: bool) {
         if let Some(client) = self.slots.get_mut(token) {
-            client.is_queued = true;
+            client.is_queued = is_queued;
         }
     }
 

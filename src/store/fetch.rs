@@ -34,6 +34,7 @@ impl Store {
     ///
     /// # Errors
     /// Why there is nothing.
+    #[inline(never)]
     pub fn peek(&self, key: Key<'_>, now: Seconds) -> Result<Peeked, Miss> {
         let stripe = self.index.lock(key.hash);
         let found = stripe.find(&self.pages, key).ok_or(Miss::Absent)?;

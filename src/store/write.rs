@@ -30,17 +30,6 @@ pub(super) struct Change<'c> {
     pub(super) parts: &'c [&'c [u8]],
 }
 
-impl Change<'_> {
-    /// Room of the new item in bytes less that of the old one, which it is written over.
-    #[inline(always)]
-    fn growth(&self, old: Chunk<'_>) -> u64 {
-        let bytes = |value_len: usize, marks: Marks| value_len + marks.bytes();
-        let after = bytes(self.new.value_len, self.new.marks);
-        let growth = after.wrapping_sub(bytes(old.value_len(), old.marks()));
-        u64::try_from(growth).expect("64 bits hold a usize")
-    }
-}
-
 /// An item written under the lock.
 pub(super) struct Written {
     pub(super) reference: Ref,
@@ -114,15 +103,6 @@ impl Store {
     ) -> StoreOutcome {
         // A chunk the magazine does not have: only then is the lock taken a second time.
         let mut spare = None;
-        let new = NewItem {
-            key: request.key.bytes,
-            value_len: value.len(),
-            client_flags: request.client_flags,
-            expiry: request.expiry,
-            access: now,
-            main: false,
-            marks: request.marks(self),
-        };
         let outcome = loop {
             let mut stripe = self.index.lock(request.key.hash);
             let found = self.lookup(&mut stripe, local, request.key, now);
@@ -130,12 +110,25 @@ impl Store {
                 Ok(verdict) => verdict,
                 Err(refusal) => break refusal,
             };
-            let mut change = Change { key: request.key, found: found.ok(), new, parts: &[value] };
-            let mut class = class;
-            if verdict == Verdict::Stale {
-                class = self.make_stale(&mut change);
-            }
-            let halt = match self.write_as(&mut stripe, local, &change, class, &mut spare) {
+            let new = NewItem {
+                key: request.key.bytes,
+                value_len: value.len(),
+                client_flags: request.client_flags,
+                expiry: request.expiry,
+                access: now,
+                main: false,
+                marks: request.marks(self),
+            };
+            let written = match found {
+                Ok(found) if verdict == Verdict::AsAsked && self.fits_in_place(found.reference, &new, class) => {
+                    Ok(self.overwrite(&mut stripe, local, found.reference, class, &new, &[value]))
+                }
+                found => {
+                    let change = Change { key: request.key, found: found.ok(), new, parts: &[value] };
+                    self.write_as_judged(&mut stripe, local, change, verdict, &mut spare)
+                }
+            };
+            let halt = match written {
                 Ok(written) => {
                     let cas = self.wire_cas(&stripe, self.pages.chunk(written.reference));
                     self.count_store(local, written.class);
@@ -158,15 +151,29 @@ impl Store {
         outcome
     }
 
+    #[inline(never)]
+    fn write_as_judged(
+        &self,
+        stripe: &mut LockedStripe<'_>,
+        local: &mut Local,
+        mut change: Change<'_>,
+        verdict: Verdict,
+        spare: &mut Option<Ref>,
+    ) -> Result<Written, Halt> {
+        if verdict == Verdict::Stale {
+            self.make_stale(&mut change);
+        }
+        self.write(stripe, local, &change, spare)
+    }
+
     /// Turns a write of an older version into one that leaves the item out of date.
     #[cold]
-    fn make_stale(&self, change: &mut Change<'_>) -> ClassId {
+    fn make_stale(&self, change: &mut Change<'_>) {
         if let Some(found) = change.found {
             let old = self.pages.chunk(found.reference);
             change.new.expiry = old.expiry();
             change.new.marks.bits |= mark::STALE | old.marks().bits & mark::TOKEN_SENT;
         }
-        self.class_for(change)
     }
 
     #[cold]
@@ -254,27 +261,10 @@ impl Store {
         change: &Change<'_>,
         spare: &mut Option<Ref>,
     ) -> Result<Written, Halt> {
-        self.write_as(stripe, local, change, self.class_for(change), spare)
-    }
-
-    fn class_for(&self, change: &Change<'_>) -> ClassId {
-        self.pages.classes.class_of(change.new.bytes()).expect("callers send large items elsewhere")
-    }
-
-    /// The same for a caller that knows the new item's class.
-    #[inline(always)]
-    fn write_as(
-        &self,
-        stripe: &mut LockedStripe<'_>,
-        local: &mut Local,
-        change: &Change<'_>,
-        class: ClassId,
-        spare: &mut Option<Ref>,
-    ) -> Result<Written, Halt> {
+        let class = self.pages.classes.class_of(change.new.bytes()).expect("callers send large items elsewhere");
         match change.found {
             Some(found) if self.fits_in_place(found.reference, &change.new, class) => {
-                self.overwrite(stripe, local, found.reference, class, change);
-                Ok(Written { reference: found.reference, class, wants_row: false })
+                Ok(self.overwrite(stripe, local, found.reference, class, &change.new, change.parts))
             }
             _ => self.write_elsewhere(stripe, local, change, class, spare),
         }
@@ -360,15 +350,17 @@ impl Store {
         local: &Local,
         reference: Ref,
         class: ClassId,
-        change: &Change<'_>,
-    ) {
+        new: &NewItem<'_>,
+        parts: &[&[u8]],
+    ) -> Written {
         let chunk = self.pages.chunk(reference);
-        let growth = change.growth(chunk);
+        let growth = growth(chunk, new);
         let cas = stripe.next_cas();
-        chunk.overwrite(&mut *stripe.state, change.parts, cas, &change.new);
+        chunk.overwrite(&mut *stripe.state, parts, cas, new);
         local.counters.bytes.add(growth);
         local.class(class).mem_requested.add(growth);
-        self.note_expiry(reference, change.new.expiry);
+        self.note_expiry(reference, new.expiry);
+        Written { reference, class, wants_row: false }
     }
 
     /// Makes room for an entry in a stripe whose chain is full: a new row, or one item less. False when there is
@@ -498,4 +490,12 @@ impl Store {
         };
         Change { key, found: Some(found), new, parts }
     }
+}
+
+/// Room of a new item in bytes less that of the old one that it is written over.
+#[inline(always)]
+fn growth(old: Chunk<'_>, new: &NewItem<'_>) -> u64 {
+    let bytes = |value_len: usize, marks: Marks| value_len + marks.bytes();
+    let growth = bytes(new.value_len, new.marks).wrapping_sub(bytes(old.value_len(), old.marks()));
+    u64::try_from(growth).expect("64 bits hold a usize")
 }

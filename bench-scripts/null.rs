@@ -1,0 +1,213 @@
+//! The server without its store: what sockets, event loop, parser and encoder cost by themselves.
+//!
+//! The sources are the server's own, all but one: here a connection answers every get with a value of 100 bytes and
+//! every set with STORED, and neither looks anything up nor keeps anything. Other requests are answered END. A value
+//! longer than a worker's buffer is not understood. It is started like the server: `instructions` does so.
+
+#![allow(dead_code, unused_imports, unreachable_pub, reason = "the server's own files, some of which have no use here")]
+#![allow(
+    missing_docs,
+    unexpected_cfgs,
+    unfulfilled_lint_expectations,
+    reason = "they are documented where they belong"
+)]
+
+#[path = "../src/auth.rs"]
+mod auth;
+#[path = "../src/bytes.rs"]
+mod bytes;
+#[path = "../src/command/mod.rs"]
+mod command;
+#[path = "../src/config/mod.rs"]
+mod config;
+#[path = "../src/hash.rs"]
+mod hash;
+#[path = "../src/conn/kept.rs"]
+mod kept;
+#[path = "../src/limits.rs"]
+mod limits;
+#[path = "../src/net/mod.rs"]
+mod net;
+#[path = "../src/conn/output.rs"]
+mod output;
+#[path = "../src/protocol/mod.rs"]
+mod protocol;
+#[path = "../src/server/mod.rs"]
+mod server;
+#[path = "../src/store/mod.rs"]
+mod store;
+#[path = "../src/sync.rs"]
+mod sync;
+#[path = "../src/sys/mod.rs"]
+mod sys;
+#[path = "../src/telemetry/mod.rs"]
+mod telemetry;
+#[path = "../src/time.rs"]
+mod time;
+
+/// What the server's own connection is, as far as a worker asks.
+mod conn {
+    use crate::command::{Commands, ItemView, Value};
+    use crate::kept::Kept;
+    pub use crate::output::Output;
+    use crate::protocol::ascii::classic::{Plain, parse_plain};
+    use crate::protocol::ascii::token::{self, NextKey};
+    use crate::protocol::{Reply, Store};
+
+    const VALUE: [u8; 100] = [b'x'; 100];
+
+    #[derive(Debug)]
+    pub struct Turn<'t> {
+        pub commands: &'t mut Commands,
+        pub output: &'t mut Output,
+        pub requests_left: usize,
+        pub logged_as: Option<u64>,
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Next {
+        Read,
+        Yield,
+        Write,
+        Rest,
+        Wait,
+        Watch,
+        Close,
+        Shutdown { graceful: bool },
+    }
+
+    #[derive(Debug)]
+    pub struct Connection {
+        kept: Kept,
+        unsent: Option<Box<Output>>,
+    }
+
+    impl Connection {
+        pub fn new() -> Self {
+            Self { kept: Kept::default(), unsent: None }
+        }
+
+        pub fn stranger() -> Self {
+            Self::new()
+        }
+
+        #[inline]
+        pub fn kept(&self) -> &[u8] {
+            self.kept.bytes()
+        }
+
+        #[inline]
+        pub fn unsent(&mut self) -> Option<&mut Output> {
+            self.unsent.as_deref_mut()
+        }
+
+        pub fn holds_gone(&self, _commands: &Commands) -> bool {
+            false
+        }
+
+        pub fn keep_unsent(&mut self, output: &mut Output) {
+            self.unsent = Some(Box::new(output.take_unsent()));
+        }
+
+        pub fn forget_unsent(&mut self) {
+            self.unsent = None;
+        }
+
+        pub fn is_idle(&self) -> bool {
+            self.unsent.is_none()
+        }
+
+        pub fn ends_in_error(&self) -> bool {
+            false
+        }
+
+        pub fn close(&mut self, _commands: &mut Commands) {}
+
+        #[inline]
+        pub fn receive(&mut self, input: &[u8], turn: &mut Turn<'_>) -> Next {
+            let (used, next) = advance(input, turn);
+            self.kept.replace(&input[used..]);
+            next
+        }
+
+        pub fn resume(&mut self, turn: &mut Turn<'_>) -> Next {
+            let mut kept = std::mem::take(&mut self.kept);
+            let (used, next) = advance(kept.bytes(), turn);
+            kept.consume(used);
+            self.kept = kept;
+            next
+        }
+    }
+
+    /// Answers whole requests; a line of keys is answered when it is whole.
+    fn advance(input: &[u8], turn: &mut Turn<'_>) -> (usize, Next) {
+        let mut used = 0;
+        while used < input.len() {
+            if turn.output.is_full() {
+                return (used, Next::Write);
+            }
+            match answer(&input[used..], turn.output) {
+                0 => break,
+                taken => used += taken,
+            }
+        }
+        (used, Next::Read)
+    }
+
+    /// Answers a request; how many bytes it had, 0 if it is not whole.
+    #[inline(always)]
+    fn answer(input: &[u8], output: &mut Output) -> usize {
+        match parse_plain(input) {
+            Some((Plain::Get(key), used)) => {
+                output.reserve_hit();
+                push_value(key, output);
+                output.push_reply(Reply::End);
+                used
+            }
+            Some((Plain::Set(Store { value_len, .. }), used)) if input.len() >= used + value_len + 2 => {
+                output.push_reply(Reply::Stored);
+                used + value_len + 2
+            }
+            Some(_) => 0,
+            None => answer_line(input, output),
+        }
+    }
+
+    #[inline(never)]
+    fn answer_line(input: &[u8], output: &mut Output) -> usize {
+        let Some(line) = token::line(input) else { return 0 };
+        if !input.starts_with(b"get ") {
+            output.push_reply(Reply::End);
+            return line.used;
+        }
+        let mut used = b"get ".len();
+        while used < line.used {
+            used += match token::next_key(&input[used..]) {
+                NextKey::Key { key, used } | NextKey::Last { key, used } => {
+                    output.reserve_hit();
+                    push_value(key, output);
+                    used
+                }
+                NextKey::End { .. } | NextKey::TooLong | NextKey::Partial => line.used - used,
+            };
+        }
+        output.push_reply(Reply::End);
+        line.used
+    }
+
+    #[inline(always)]
+    fn push_value(key: &[u8], output: &mut Output) {
+        let item = ItemView { client_flags: 0, cas: 0, value: Value::Whole(&VALUE), details: None };
+        output.push_hit(key, item, false);
+    }
+}
+
+fn main() -> Result<(), String> {
+    let config = config::Config::from_args(std::env::args_os()).map_err(|exit| exit.message)?;
+    let mut signals = server::signals::Signals::catch().map_err(|error| error.to_string())?;
+    let server = server::Server::open(config).map_err(|error| error.to_string())?;
+    let running = server.start().map_err(|error| error.to_string())?;
+    signals.wait().map_err(|error| error.to_string())?;
+    running.stop();
+    Ok(())
+}
