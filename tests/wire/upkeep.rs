@@ -123,7 +123,7 @@ fn a_page_leaves_its_class_for_the_pool() {
     let (name, _) = lines.iter().find(|(name, _)| name.ends_with(":number")).expect("a class has items");
     let class = name.split(':').nth(1).expect("items:CLASS:name").to_owned();
     wait_for("the mover to be free", || {
-        (client.ask_line(&format!("slabs reassign {class} 0\r\n")) == "OK").then_some(())
+        (client.ask_line(format!("slabs reassign {class} 0\r\n")) == "OK").then_some(())
     });
     wait_for("the page to move", || (stat(&mut client, "", "slabs_moved") >= 1).then_some(()));
     wait_for("the mover to be free", || (client.ask_line("slabs reassign -1 0\r\n") == "OK").then_some(()));
