@@ -16,6 +16,7 @@ mod large;
 #[path = "../model/random.rs"]
 mod random;
 mod values;
+mod walks;
 
 use flagstone::store::Options;
 

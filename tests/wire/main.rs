@@ -11,6 +11,10 @@
 //!   `retrieval::a_key_too_long_ends_the_reply_after_the_values_before_it`
 //! - it has those options: `commandline::what_is_not_there_yet_is_refused_by_name`,
 //!   `commandline::help_promises_nothing_that_does_not_work`
+//! - it refuses a list for some time after another, and looks at what follows one only when more comes:
+//!   `dumps::a_client_that_leaves_in_a_dump_disturbs_nobody`,
+//!   `dumps::a_dump_wants_no_replies_before_it_and_lets_requests_follow`
+//! - it lists one queue, which new items reach later: `dumps::a_cachedump_shows_some_items_of_a_class`
 //! - it keeps what they ask for until they take it:
 //!   `backpressure::readers_too_slow_for_values_that_are_gone_are_closed`,
 //!   `backpressure::a_slow_reader_of_values_that_stay_is_left_alone`
@@ -61,6 +65,7 @@ mod client;
 mod commandline;
 mod daemon;
 mod deletion;
+mod dumps;
 mod eviction;
 mod expiry;
 mod flush;
@@ -78,4 +83,5 @@ mod server;
 mod signals;
 mod stats;
 mod storage;
+mod upkeep;
 mod watch;
