@@ -20,8 +20,8 @@ const PHASE_TURNS: u32 = 2000;
 struct Walker {
     turn: u32,
     next: u64,
-    /// Versions of the worker's keys, as far as they are known to have lived since the walk began: each was seen when the
-    /// walk began, and since then written only where it still was what it had been.
+    /// Versions of the worker's keys, as far as they are known to have lived since the walk began: each was seen when
+    /// the walk began, and since then written only where it still was what it had been.
     alive: HashMap<Vec<u8>, u64>,
     /// How often the walk has shown the worker's keys.
     shown: HashMap<Vec<u8>, u32>,
