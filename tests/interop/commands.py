@@ -46,6 +46,12 @@ UNKNOWN = [
     b"flush_allx", b"\x81abc", b"\xff\xfe\xfd\xfc", b"noreply k1", b"foo HTTP", b"foo http/1.1", b"foo HTTP/1.1 x",
     b"stats foo", b"0 0 0 0", b"STORED", b"END\t", b"VALUE k 0 1",
 ]
+# Words about memory and its queues that are refused before anything is looked at.
+ADMIN_REFUSED = [
+    b"lru_crawler", b"lru_crawler x", b"lru_crawler sleep x", b"lru_crawler sleep 1000001", b"lru_crawler tocrawl x",
+    b"lru_crawler crawl", b"slabs", b"slabs x", b"slabs reassign 1", b"slabs reassign x y", b"slabs automove x",
+    b"slabs automove 3", b"lru", b"lru x", b"lru mode x", b"lru tune 1", b"lru tune 90 90 1 1",
+]
 # All below 2^63: see the difference "huge-number".
 NUMBERS = [
     b"0", b"9", b"10", b"99", b"100", b"0005", b"5 ", b" 5", b"99999999999999999", b"", b"18446744073709551616",
@@ -230,8 +236,9 @@ class Generator:
             return b"verbosity " + self.random.choice([b"0", b"1", b"x", b"-1"]) + self.noreply() + self.end()
         # Replies that tell the same wherever the server stands.
         lines = [b"cache_memlimit 7", b"cache_memlimit 0", b"cache_memlimit x", b"cache_memlimit", b"cache_memlimit 2000000000"]
+        lines += ADMIN_REFUSED
         if self.full:
-            lines += [b"shutdown", b"shutdown graceful", b"shutdown x", b"cache_memlimit 1x", b"cache_memlimit -1"]
+            lines += [b"shutdown", b"shutdown graceful", b"shutdown x", b"cache_memlimit 1x", b"cache_memlimit -1", b"slabs automove window 2"]
         return self.random.choice(lines) + self.end()
 
     def unknown(self):
