@@ -78,6 +78,8 @@ fn serve(mut config: Config) -> Result<(), Failure> {
     give_up_root(wishes.user.as_deref())?;
     // What can fail fails before the fork, so that who started us sees it.
     let server = Server::open(config).map_err(|error| (start_status(&error), error.to_string()))?;
+    // Who reads the port may send a signal right away.
+    let mut signals = Signals::catch().map_err(system("failed to catch signals"))?;
     write_ports(&server)?;
     // A daemon leaves the folder that a relative path starts from.
     let pidfile = wishes.pidfile.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
@@ -86,7 +88,6 @@ fn serve(mut config: Config) -> Result<(), Failure> {
         let daemon = Daemon { leave_folder: !wishes.core_dumps, close_terminal: !verbose };
         process::daemonize(daemon).map_err(system("failed to daemon() in order to daemonize"))?;
     }
-    let mut signals = Signals::catch().map_err(system("failed to catch signals"))?;
     let running = server.start().map_err(|error| (SYSTEM, error.to_string()))?;
     if wishes.lock_memory
         && let Err(error) = process::lock_memory()
