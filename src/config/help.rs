@@ -64,7 +64,12 @@ const FLAGS: &str = "\
    - no_maxconns_fast:    let them wait instead
    - idle_timeout:        seconds after which an idle TCP connection is closed (default: 0, never)
    - sock_cookie_id:      attributes an ID to listening sockets for ip filtering/firewalls
-   - no_modern:           as no_maxconns_fast
-                          memcached's options for its hash table, LRU and slab mover are accepted
-                          and have no effect; those given are named in a line at start
+   - no_lru_crawler:      do not look for expired items in the background
+   - lru_crawler_sleep:   microseconds between two steps of that (default: 100, max: 1000000)
+   - lru_crawler_tocrawl: items of a class looked at in a pass (default: 0, all)
+   - no_slab_automove:    do not move pages to classes that earn more with them
+   - no_slab_reassign:    the same, and refuse slabs reassign
+   - no_modern:           as no_ before maxconns_fast, slab_reassign, slab_automove, lru_crawler
+                          memcached's options for its hash table and LRU are accepted and
+                          have no effect; those given are named in a line at start
 ";

@@ -8,6 +8,7 @@ mod random;
 mod reference;
 mod run;
 mod shrink;
+mod upkeep;
 mod walk;
 
 use flagstone::store::Options;
