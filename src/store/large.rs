@@ -358,9 +358,11 @@ impl Store {
                     return refusal;
                 }
             }
+            let replaced = found.as_ref().ok().copied();
             match self.link_large(&mut stripe, local, &incoming, found) {
                 Ok(wants_row) => {
                     let cas = self.wire_cas(&stripe, self.pages.chunk(incoming.head));
+                    self.count_cas_hit(local, mode, replaced);
                     local.counters.total_items.bump();
                     drop(stripe);
                     self.after_write(wants_row);

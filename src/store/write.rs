@@ -93,6 +93,14 @@ impl Store {
         local.class(class.unwrap_or_else(|| self.pages.classes.extent())).cmd_set.bump();
     }
 
+    /// Counts a cas that stored, in the class of what it replaced: not before, as a write may take several attempts.
+    #[inline]
+    pub(super) fn count_cas_hit(&self, local: &Local, mode: Mode, found: Option<Found>) {
+        if let (Mode::Cas(_), Some(found)) = (mode, found) {
+            local.class(self.class_of(found.reference)).cas_hits.bump();
+        }
+    }
+
     /// The class for a new item; `None`: it is stored in pieces.
     #[inline]
     fn class_of_new(&self, request: &StoreRequest<'_>, value_len: usize) -> Option<ClassId> {
@@ -164,6 +172,7 @@ impl Store {
             let halt = match written {
                 Ok(written) => {
                     let cas = self.wire_cas(&stripe, self.pages.chunk(written.reference));
+                    self.count_cas_hit(local, request.mode, change.found);
                     local.counters.total_items.bump();
                     drop(stripe);
                     self.after_write(written.wants_row);
@@ -263,7 +272,6 @@ impl Store {
                 let cas = self.wire_cas(stripe, self.pages.chunk(found.reference));
                 let is_older = unique != 0 && unique < cas && extras.is_some_and(|extras| extras.or_stale);
                 if self.options.cas && (cas == unique || is_older) {
-                    class.cas_hits.bump();
                     Ok(if is_older { Verdict::Stale } else { Verdict::AsAsked })
                 } else {
                     class.cas_badval.bump();
