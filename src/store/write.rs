@@ -151,6 +151,7 @@ impl Store {
                 Ok(verdict) => verdict,
                 Err(refusal) => break refusal,
             };
+            let replaced = found.as_ref().ok().copied();
             let new = NewItem {
                 key: request.key.bytes,
                 value_len: value.len(),
@@ -172,7 +173,7 @@ impl Store {
             let halt = match written {
                 Ok(written) => {
                     let cas = self.wire_cas(&stripe, self.pages.chunk(written.reference));
-                    self.count_cas_hit(local, request.mode, change.found);
+                    self.count_cas_hit(local, request.mode, replaced);
                     local.counters.total_items.bump();
                     drop(stripe);
                     self.after_write(written.wants_row);
@@ -394,7 +395,7 @@ impl Store {
         local.counters.bytes.add(growth);
         local.class(class).mem_requested.add(growth);
         self.note_expiry(reference, new.expiry);
-        Written { reference, class, wants_row: false }
+        Written { reference, wants_row: false }
     }
 
     /// Makes room for an entry in a stripe whose chain is full: a new row, or one item less. False when there is
