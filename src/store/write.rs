@@ -394,6 +394,11 @@ impl Store {
         chunk.overwrite(&mut *stripe.state, parts, cas, new);
         local.counters.bytes.add(growth);
         local.class(class).mem_requested.add(growth);
+        if let Some(sizes) = &local.sizes {
+            let bytes = chunk.item_bytes();
+            sizes.remove(bytes.wrapping_sub(growth));
+            sizes.add(bytes);
+        }
         self.note_expiry(reference, new.expiry);
         Written { reference, wants_row: false }
     }
