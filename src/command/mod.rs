@@ -4,7 +4,9 @@
 mod admin;
 mod arithmetic;
 mod auth;
+mod census;
 mod delete;
+mod detail;
 mod dump;
 mod fetch;
 mod shared;
@@ -16,6 +18,7 @@ mod watch;
 
 pub use admin::Answer;
 pub use arithmetic::Counted;
+pub use census::{Activity, CONNECTIONS_A_TURN, Census, CensusOffice, Inhabitant, Page};
 pub use dump::{Dump, Entry, unix_expiry};
 pub use fetch::Fetched;
 pub use shared::{ConnectionGauges, Options, Shared, SharedOptions};
@@ -29,8 +32,8 @@ use crossbeam::utils::CachePadded;
 
 use crate::store::{Local, Store};
 use crate::sync::Arc;
-use crate::telemetry::CommandCounters;
 use crate::telemetry::watch::{Call, Watch};
+use crate::telemetry::{CommandCounters, PrefixCounters};
 use crate::time::{Expiry, Now};
 
 /// One thread's way to the store: everything a request needs but the request.
@@ -42,6 +45,9 @@ pub struct Commands {
     counters: Arc<CachePadded<CommandCounters>>,
     now: Now,
     on_lines: Option<Call>,
+    prefixes: PrefixCounters,
+    /// `stats detail` is on, as of this turn.
+    counts_prefixes: bool,
 }
 
 impl Commands {
@@ -52,7 +58,8 @@ impl Commands {
         let mut local = store.local();
         local.set_recorder(Watch::recorder(shared.watch()));
         let counters = shared.counters().register();
-        Self { shared, store, local, counters, now, on_lines: None }
+        let prefixes = PrefixCounters::new(Arc::clone(shared.prefixes()));
+        Self { shared, store, local, counters, now, on_lines: None, prefixes, counts_prefixes: false }
     }
 
     /// Begins a turn: this is the time until the next one. A `flush_all` whose time has come happens here, before
@@ -60,8 +67,9 @@ impl Commands {
     pub fn begin_turn(&mut self, now: Now, unix_micros: impl FnOnce() -> u64) {
         self.now = now;
         self.local.recorder_mut().begin_turn(unix_micros);
+        self.counts_prefixes = self.shared.prefixes().is_on();
         if self.shared.take_due_flush(now.seconds) {
-            self.store.flush_all();
+            self.store.flush_all(None);
         }
     }
 
@@ -164,6 +172,7 @@ pub(crate) mod testing {
             settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             started: NOW,
             pid: 1,
+            listeners: Vec::new(),
         });
         Commands::new(Arc::new(shared), NOW)
     }

@@ -43,7 +43,8 @@ const FLAGS: &str = "\
 -f, --slab-growth-factor=<num> chunk size growth factor (default: finer than memcached's 1.25)
 -n, --slab-min-size=<bytes> min space used for key+value+flags (default: as small as an item gets)
 -L, --enable-largepages   try to use large memory pages (if available)
--D <char>                 accepted, without effect yet
+-D <char>                 use <char> as the delimiter between key prefixes and IDs for stats
+                          reporting; switches \"stats detail\" on (default delimiter: :)
 -t, --threads=<num>       number of threads to use (default: 4)
 -R, --max-reqs-per-event=<num> maximum number of requests per event, limits the
                           requests processed per connection to prevent
@@ -63,6 +64,7 @@ const FLAGS: &str = "\
    - maxconns_fast:       immediately close new connections after limit (default)
    - no_maxconns_fast:    let them wait instead
    - idle_timeout:        seconds after which an idle TCP connection is closed (default: 0, never)
+   - track_sizes:         keep a histogram of item sizes for \"stats sizes\"
    - sock_cookie_id:      attributes an ID to listening sockets for ip filtering/firewalls
    - no_lru_crawler:      do not look for expired items in the background
    - lru_crawler_sleep:   microseconds between two steps of that (default: 100, max: 1000000)

@@ -140,7 +140,7 @@ impl Config {
             net: flags.net(&extended)?,
             store: flags.store(clients.workers, &extended)?,
             auth: auth::Options { file: flags.value("auth-file").map(PathBuf::from) },
-            commands: flags.commands(&clients, &extended),
+            commands: flags.commands(&clients, &extended)?,
             clients,
             process: flags.process(),
             warnings: Vec::new(),
@@ -306,6 +306,7 @@ impl Flags {
             sweep_items_max: extended.number("lru_crawler_tocrawl").unwrap_or(0),
             balance: extended.tuning().balances(),
             workers,
+            track_sizes: extended.has("track_sizes"),
             hash_seed: random_seed(),
         })
     }
@@ -352,12 +353,16 @@ impl Flags {
         })
     }
 
-    fn commands(&self, clients: &Clients, extended: &Extended) -> command::Options {
+    fn commands(&self, clients: &Clients, extended: &Extended) -> Result<command::Options, Exit> {
         let kilobytes = |name, default| {
             let given = extended.integer(name).and_then(|kilobytes| usize::try_from(kilobytes).ok());
             given.unwrap_or(default) << 10
         };
-        command::Options {
+        let delimiter = self.value("delimiter").map(|text| text.bytes().next());
+        let Some(prefix_delimiter) = delimiter.unwrap_or(Some(b':')) else {
+            return Err(Exit::error(WRONG_NUMBER, "No delimiter specified".to_owned()));
+        };
+        Ok(command::Options {
             flush_all: !self.has("disable-flush-all"),
             dumping: !self.has("disable-dumping"),
             shutdown: self.has("enable-shutdown"),
@@ -370,7 +375,9 @@ impl Flags {
             worker_log_bytes: kilobytes("worker_logbuf_size", 64),
             watcher_log_bytes: kilobytes("watcher_logbuf_size", 256),
             tuning: extended.tuning(),
-        }
+            prefix_delimiter,
+            detail: delimiter.is_some(),
+        })
     }
 
     fn process(&self) -> Process {
@@ -417,9 +424,6 @@ impl Flags {
         }
         if let Some(names) = extended.without_effect() {
             lines.push(format!("-o options accepted without effect here: {names}"));
-        }
-        if self.value("delimiter").is_some() {
-            lines.push("-D accepted without effect: stats detail is not supported yet".to_owned());
         }
         if self.value("napi-ids").is_some() {
             lines.push("-N accepted without effect: connections go to the worker with the fewest".to_owned());

@@ -75,7 +75,7 @@ fn serving(config: &Config, words: &Words<'_>) -> Lines {
         ("num_threads", workers.clone()),
         ("num_threads_per_udp", workers),
         ("stat_key_prefix", words.delimiter.unwrap_or(':').to_string()),
-        ("detail_enabled", yes(false)),
+        ("detail_enabled", yes(config.commands.detail)),
         ("reqs_per_event", config.clients.requests_per_turn.to_string()),
         ("cas_enabled", yes(config.store.cas)),
         ("tcp_backlog", config.net.backlog.to_string()),

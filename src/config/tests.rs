@@ -177,7 +177,7 @@ fn the_rest_reaches_its_place() {
 #[test]
 fn what_has_no_effect_is_said() {
     let config = good("-l 127.0.0.1 -o modern,hashpower=20 -D x stray -t 65");
-    assert_eq!(config.warnings.len(), 4, "{:?}", config.warnings);
+    assert_eq!(config.warnings.len(), 3, "{:?}", config.warnings);
     assert!(good("-l 127.0.0.1").warnings.is_empty());
 }
 

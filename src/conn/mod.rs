@@ -25,7 +25,7 @@ use body::{Answer as StoreAnswer, Body};
 use dump::Dumping;
 use kept::Kept;
 
-use crate::command::{Answer, Commands, Fetched, Stored};
+use crate::command::{Activity, Answer, Census, Commands, Fetched, Page, Stored};
 use crate::limits::WHOLE_VALUE_BYTES_MAX;
 use crate::protocol::ascii::classic::{self, Parsed, Plain};
 use crate::protocol::ascii::meta::{Asked, push_stored};
@@ -65,7 +65,7 @@ pub enum Next {
     Write,
     /// Another turn: it goes on with a list of items, and others come first.
     Rest,
-    /// Memory for an arriving value: another turn, a little later.
+    /// Memory for an arriving value, or others' answers: another turn, a little later.
     Wait,
     /// Lines: it watches, and says nothing any more.
     Watch,
@@ -95,6 +95,8 @@ enum State {
     Dump(Box<Dumping>),
     /// In bytes nobody wants.
     Discard(Discard),
+    /// In a report about all connections; `None`: somebody else's is under way.
+    Census(Option<Arc<Census>>),
     /// Watching.
     Watch(Arc<Watcher>),
     /// Done: what it said was no request, or it has said its last.
@@ -185,6 +187,26 @@ impl Connection {
         matches!(self.state, State::Ready | State::Stranger(_)) && self.unsent.is_none()
     }
 
+    /// What it is about, for reports.
+    #[must_use]
+    pub fn activity(&self) -> Activity {
+        if self.unsent.is_some() {
+            return Activity::Writing;
+        }
+        match self.state {
+            // A whole line that is not served yet waits for its value.
+            State::Ready if token::line(self.kept()).is_some() => Activity::Value,
+            State::Ready | State::Keys(_) => Activity::Reading,
+            State::Body(_) | State::Wait(_) => Activity::Value,
+            State::Discard(_) => Activity::Swallowing,
+            State::Census(_) => Activity::Answering,
+            State::Stranger(_) => Activity::Reading,
+            State::Dump(_) => Activity::Answering,
+            State::Watch(_) => Activity::Watching,
+            State::Closing { .. } => Activity::Closing,
+        }
+    }
+
     /// Serves `input`, which begins with what was kept. What is not consumed is kept.
     #[inline]
     pub fn receive(&mut self, input: &[u8], turn: &mut Turn<'_>) -> Next {
@@ -218,6 +240,7 @@ impl Connection {
             | State::Keys(_)
             | State::Dump(_)
             | State::Discard(_)
+            | State::Census(_)
             | State::Closing { .. } => {}
         }
         if let Some(mut unsent) = self.unsent.take() {
@@ -260,6 +283,7 @@ impl Connection {
             State::Body(_) | State::Wait(_) => self.body(input, turn),
             State::Dump(_) => self.dump(turn),
             State::Discard(discard) => self.discard(discard, input, turn),
+            State::Census(_) => self.census(turn),
             State::Watch(ref watcher) => {
                 watcher.take(turn.output.bytes());
                 Step::stop(input.len(), Next::Watch)
@@ -520,12 +544,32 @@ impl Connection {
                 }
                 self.state = State::Dump(Box::new(Dumping::new(dump)));
             }
+            Answer::Census => self.state = State::Census(None),
             Answer::Shutdown { graceful } => {
                 self.state = State::Closing { is_error: false };
                 return Step::stop(used, Next::Shutdown { graceful });
             }
         }
         Step::on(used)
+    }
+
+    /// Passes on what the census says as it comes.
+    #[cold]
+    fn census(&mut self, turn: &mut Turn<'_>) -> Step {
+        let State::Census(asked) = &mut self.state else { return Step::on(0) };
+        if asked.is_none() {
+            *asked = turn.commands.ask_census();
+        }
+        let Some(census) = asked else { return Step::stop(0, Next::Wait) };
+        match census.take() {
+            Page::Text(lines) => turn.output.bytes().extend_from_slice(&lines),
+            Page::Later => return Step::stop(0, Next::Wait),
+            Page::End => {
+                turn.output.push_reply(Reply::End);
+                self.state = State::Ready;
+            }
+        }
+        Step::on(0)
     }
 
     fn close_after(&mut self, used: usize, is_error: bool) -> Step {

@@ -89,6 +89,10 @@ pub enum ErrorText {
     AuthTokenTooLong,
     /// A value that cannot be sent for lack of memory.
     NoMemoryWriting,
+    /// `stats detail` with no word it knows.
+    DetailUsage,
+    /// `stats detail` under `-X`.
+    DetailNotAllowed,
     /// A meta flag that no meta command knows.
     MetaInvalidFlag,
     /// A meta flag given twice.
@@ -167,6 +171,8 @@ impl ErrorText {
             Self::AuthTokenTermination => "CLIENT_ERROR bad command line termination",
             Self::AuthTokenTooLong => "CLIENT_ERROR auth token too long",
             Self::NoMemoryWriting => "SERVER_ERROR out of memory writing get response",
+            Self::DetailUsage => "CLIENT_ERROR usage: stats detail on|off|dump",
+            Self::DetailNotAllowed => "CLIENT_ERROR stats detail not allowed",
             Self::MetaInvalidFlag => "CLIENT_ERROR invalid flag",
             Self::MetaDuplicateFlag => "CLIENT_ERROR duplicate flag",
             Self::MetaInvalidOrDuplicateFlag => "CLIENT_ERROR invalid or duplicate flag",

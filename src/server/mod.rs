@@ -127,7 +127,11 @@ impl Server {
             settings,
             started: clock.now(),
             pid: std::process::id(),
+            listeners: self.listeners.iter().map(Listener::name).collect(),
         }));
+        // Before anybody can ask.
+        let of_census = Arc::clone(&roster);
+        shared.census().on_census(move || of_census.wake_workers());
         let limits = Limits { connections_max: clients.connections_max, refuse_fast: clients.refuse_fast };
         let acceptor = Acceptor::new(door, self.listeners, Arc::clone(&roster), limits, Arc::clone(&shared), clock)?;
         // Before any worker can have a client that watches.

@@ -16,7 +16,7 @@ const OPTIONS: &str = "\
     idle_timeout";
 
 /// Words by which tools tell that a server has a feature: not there before it works.
-const PROMISES: &str = "udp-port enable-ssl ssl_ sasl memory-file ext_path proxy_config track_sizes binary";
+const PROMISES: &str = "udp-port enable-ssl ssl_ sasl memory-file ext_path proxy_config binary";
 
 pub(crate) struct Outcome {
     /// None when the server went up instead of refusing, and was killed.
