@@ -44,37 +44,20 @@ mod sys;
 mod telemetry;
 #[path = "../src/time.rs"]
 mod time;
+#[path = "../src/conn/turn.rs"]
+mod turn;
 
 /// What the server's own connection is, as far as a worker asks.
 mod conn {
-    use crate::command::{Commands, ItemView, Value};
+    use crate::command::{Activity, Commands, ItemView, Value};
     use crate::kept::Kept;
     pub use crate::output::Output;
     use crate::protocol::ascii::classic::{Plain, parse_plain};
     use crate::protocol::ascii::token::{self, NextKey};
     use crate::protocol::{Reply, Store};
+    pub use crate::turn::{Next, Turn};
 
     const VALUE: [u8; 100] = [b'x'; 100];
-
-    #[derive(Debug)]
-    pub struct Turn<'t> {
-        pub commands: &'t mut Commands,
-        pub output: &'t mut Output,
-        pub requests_left: usize,
-        pub logged_as: Option<u64>,
-    }
-
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum Next {
-        Read,
-        Yield,
-        Write,
-        Rest,
-        Wait,
-        Watch,
-        Close,
-        Shutdown { graceful: bool },
-    }
 
     #[derive(Debug)]
     pub struct Connection {
@@ -115,6 +98,10 @@ mod conn {
 
         pub fn is_idle(&self) -> bool {
             self.unsent.is_none()
+        }
+
+        pub fn activity(&self) -> Activity {
+            Activity::Reading
         }
 
         pub fn ends_in_error(&self) -> bool {

@@ -11,6 +11,7 @@ mod kept;
 mod log;
 mod meta;
 mod output;
+mod turn;
 mod watch;
 
 #[cfg(test)]
@@ -19,6 +20,7 @@ mod testing;
 mod tests;
 
 pub use output::Output;
+pub use turn::{Next, Turn};
 
 use auth::Knock;
 use body::{Answer as StoreAnswer, Body};
@@ -40,43 +42,6 @@ const BINARY_MAGIC: u8 = 0x80;
 
 /// What ends a data block.
 const BLOCK_END: &[u8] = b"\r\n";
-
-/// What a connection works with during a worker's turn.
-#[derive(Debug)]
-pub struct Turn<'t> {
-    /// The way to the store.
-    pub commands: &'t mut Commands,
-    /// Where replies go.
-    pub output: &'t mut Output,
-    /// Requests it may still serve before others have their turn (`-R`).
-    pub requests_left: usize,
-    /// The number its commands and replies are logged under, when they are.
-    pub logged_as: Option<u64>,
-}
-
-/// What a connection needs next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// More input.
-    Read,
-    /// Another turn: it has had its share of this one.
-    Yield,
-    /// Its output written: there is so much of it that no more requests are taken.
-    Write,
-    /// Another turn: it goes on with a list of items, and others come first.
-    Rest,
-    /// Memory for an arriving value, or others' answers: another turn, a little later.
-    Wait,
-    /// Lines: it watches, and says nothing any more.
-    Watch,
-    /// Its output written, then to be closed.
-    Close,
-    /// The same, and the server ended.
-    Shutdown {
-        /// As by SIGUSR1, not as by SIGINT.
-        graceful: bool,
-    },
-}
 
 /// Where in its conversation a client is.
 #[derive(Debug)]
@@ -257,7 +222,13 @@ impl Connection {
             }
             let step = self.step(&input[used..], turn);
             used += step.used;
-            let Some(next) = step.next else { continue };
+            let Some(next) = step.next else {
+                // Nearly every turn ends so: all that came is served.
+                if used == input.len() && matches!(self.state, State::Ready) {
+                    return (used, Next::Read);
+                }
+                continue;
+            };
             if next == Next::Watch && matches!(self.state, State::Ready) {
                 used += self.begin_watch(&input[used..], used > 0, turn);
                 if matches!(self.state, State::Ready) {

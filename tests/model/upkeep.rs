@@ -41,7 +41,7 @@ fn a_sweep_that_is_off_leaves_expired_items_until_it_is_on() {
 #[test]
 fn a_sweep_that_is_off_takes_back_what_was_flushed() {
     let (store, _local) = store_of_dead(&Options { sweep: false, ..crate::small(8 << 10) });
-    store.flush_all();
+    store.flush_all(None);
     for second in 20..24 {
         work(&store, second);
     }

@@ -1,0 +1,41 @@
+//! What a worker lends to a connection for a turn, and what the connection asks for after it.
+
+use crate::command::Commands;
+use crate::conn::Output;
+
+/// What a connection works with during a worker's turn.
+#[derive(Debug)]
+pub struct Turn<'t> {
+    /// The way to the store.
+    pub commands: &'t mut Commands,
+    /// Where replies go.
+    pub output: &'t mut Output,
+    /// Requests it may still serve before others have their turn (`-R`).
+    pub requests_left: usize,
+    /// The number its commands and replies are logged under, when they are.
+    pub logged_as: Option<u64>,
+}
+
+/// What a connection needs next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// More input.
+    Read,
+    /// Another turn: it has had its share of this one.
+    Yield,
+    /// Its output written: there is so much of it that no more requests are taken.
+    Write,
+    /// Another turn: it goes on with a list of items, and others come first.
+    Rest,
+    /// Memory for an arriving value, or others' answers: another turn, a little later.
+    Wait,
+    /// Lines: it watches, and says nothing any more.
+    Watch,
+    /// Its output written, then to be closed.
+    Close,
+    /// The same, and the server ended.
+    Shutdown {
+        /// As by SIGUSR1, not as by SIGINT.
+        graceful: bool,
+    },
+}
