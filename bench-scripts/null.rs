@@ -12,6 +12,8 @@
     reason = "they are documented where they belong"
 )]
 
+#[path = "../src/auth.rs"]
+mod auth;
 #[path = "../src/bytes.rs"]
 mod bytes;
 #[path = "../src/command/mod.rs"]
@@ -47,7 +49,7 @@ mod turn;
 
 /// What the server's own connection is, as far as a worker asks.
 mod conn {
-    use crate::command::{Commands, ItemView, Value};
+    use crate::command::{Activity, Commands, ItemView, Value};
     use crate::kept::Kept;
     pub use crate::output::Output;
     use crate::protocol::ascii::classic::{Plain, parse_plain};
@@ -66,6 +68,10 @@ mod conn {
     impl Connection {
         pub fn new() -> Self {
             Self { kept: Kept::default(), unsent: None }
+        }
+
+        pub fn stranger() -> Self {
+            Self::new()
         }
 
         #[inline]
@@ -92,6 +98,10 @@ mod conn {
 
         pub fn is_idle(&self) -> bool {
             self.unsent.is_none()
+        }
+
+        pub fn activity(&self) -> Activity {
+            Activity::Reading
         }
 
         pub fn ends_in_error(&self) -> bool {

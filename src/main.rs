@@ -14,6 +14,8 @@ use flagstone::sys::process::{self, Daemon};
 use flagstone::sys::user;
 use log::LevelFilter;
 
+/// Exit status when the file of tokens is not one (memcached's `EXIT_FAILURE`).
+const FAILURE: i32 = 1;
 /// Exit status when there is no such user (`EX_NOUSER`).
 const NO_USER: i32 = 67;
 /// Exit status when the system refuses (`EX_OSERR`).
@@ -76,6 +78,8 @@ fn serve(mut config: Config) -> Result<(), Failure> {
     give_up_root(wishes.user.as_deref())?;
     // What can fail fails before the fork, so that who started us sees it.
     let server = Server::open(config).map_err(|error| (start_status(&error), error.to_string()))?;
+    // Who reads the port may send a signal right away.
+    let mut signals = Signals::catch().map_err(system("failed to catch signals"))?;
     write_ports(&server)?;
     // A daemon leaves the folder that a relative path starts from.
     let pidfile = wishes.pidfile.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
@@ -84,7 +88,6 @@ fn serve(mut config: Config) -> Result<(), Failure> {
         let daemon = Daemon { leave_folder: !wishes.core_dumps, close_terminal: !verbose };
         process::daemonize(daemon).map_err(system("failed to daemon() in order to daemonize"))?;
     }
-    let mut signals = Signals::catch().map_err(system("failed to catch signals"))?;
     let running = server.start().map_err(|error| (SYSTEM, error.to_string()))?;
     if wishes.lock_memory
         && let Err(error) = process::lock_memory()
@@ -107,6 +110,7 @@ fn serve(mut config: Config) -> Result<(), Failure> {
 
 fn start_status(error: &StartError) -> i32 {
     match error {
+        StartError::Tokens(_) => FAILURE,
         StartError::Store(OpenError::TooSmall) => USAGE,
         StartError::Store(OpenError::Memory(_)) | StartError::Bind(_) | StartError::System(_) => SYSTEM,
     }
@@ -118,7 +122,7 @@ fn wait(signals: &mut Signals, running: Running) -> Result<(), Failure> {
             Asked::Stop => log::info!("stopping"),
             Asked::StopGracefully => log::warn!("Gracefully stopping"),
             Asked::Reload => {
-                log::warn!("SIGHUP: there are no files to read again");
+                running.reload();
                 continue;
             }
         }

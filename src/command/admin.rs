@@ -4,7 +4,7 @@ use super::Commands;
 use super::dump::Dump;
 use crate::bytes::Buffer;
 use crate::protocol::{Admin, ErrorText, Reply, Shutdown};
-use crate::time::Expiry;
+use crate::time::{Expiry, Seconds};
 
 /// Least and most megabytes `cache_memlimit` takes (memcached's bounds).
 const MEMLIMIT_MEGABYTES_MIN: u32 = 8;
@@ -24,6 +24,8 @@ pub enum Answer {
     Report,
     /// With a list of items, a little at a time.
     Dump(Dump),
+    /// With what a census says.
+    Census,
     /// By closing the connection and ending the server.
     Shutdown {
         /// As by SIGUSR1, not as by SIGINT.
@@ -43,6 +45,7 @@ impl Commands {
     pub fn admin(&mut self, request: Admin<'_>, out: &mut Buffer) -> Answer {
         let (reply, noreply) = match request {
             Admin::Stats { report } => return self.stats(report, out),
+            Admin::StatsDetail(detail) => return self.stats_detail(detail, out),
             Admin::Shutdown(how) => return self.shutdown(how),
             Admin::Crawler(crawler) => return self.crawler(crawler, !out.is_empty()),
             Admin::Cachedump(cachedump) => return self.begin_cachedump(cachedump),
@@ -68,7 +71,8 @@ impl Commands {
         let Some(exptime) = exptime else { return Reply::Error(ErrorText::InvalidExptime) };
         if exptime <= 0 {
             self.shared.plan_flush(None);
-            self.store.flush_all();
+            // memcached removes what is younger than that at once, and does not count who misses it later.
+            self.store.flush_all(Some(Seconds(self.now.seconds.0.saturating_sub(1))));
             return Reply::Ok;
         }
         match Expiry::from_exptime(i64::from(exptime), &self.now) {

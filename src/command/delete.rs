@@ -3,6 +3,7 @@
 use super::Commands;
 use crate::protocol::{Delete, DeleteExtras, ErrorText, Reply};
 use crate::store::{self, DeleteOutcome, Emptied};
+use crate::telemetry::PrefixEvent;
 use crate::telemetry::watch::Kinds;
 use crate::time::Expiry;
 
@@ -14,6 +15,9 @@ impl Commands {
 
     /// The same, whoever watches.
     pub(super) fn delete_now(&mut self, request: Delete<'_>) -> Reply {
+        if self.counts_prefixes && request.extras.is_none() {
+            self.prefixes.count(request.key, PrefixEvent::Delete);
+        }
         let key = self.store.key(request.key);
         let extras = request.extras.map(|extras| self.delete_extras(extras));
         let is_gone = !request.extras.is_some_and(|extras| extras.invalidate);

@@ -2,7 +2,8 @@
 
 use super::Commands;
 use crate::protocol::{Fetch, FetchExtras};
-use crate::store::{self, Create, FetchOutcome, ItemView, Miss};
+use crate::store::{self, Create, FetchOutcome, ItemView};
+use crate::telemetry::PrefixEvent;
 use crate::telemetry::watch::Kinds;
 
 /// What became of a fetch.
@@ -30,7 +31,11 @@ impl Commands {
         let Some(exptime) = fetch.options.touch else {
             let wish = store::Fetch { touch: None, value: fetch.options.value, cas: fetch.options.cas, extras: None };
             let outcome = self.store.fetch(&mut self.local, key, wish, self.now.seconds, visit);
-            return self.count_get(outcome);
+            let fetched = self.count_get(outcome);
+            if self.counts_prefixes {
+                self.count_prefix(fetch, &fetched);
+            }
+            return fetched;
         };
         let wish = store::Fetch {
             touch: Some(self.expiry(exptime)),
@@ -39,7 +44,21 @@ impl Commands {
             extras: None,
         };
         let outcome = self.store.fetch(&mut self.local, key, wish, self.now.seconds, visit);
-        self.count_touch(outcome)
+        let fetched = self.count_touch(outcome);
+        if self.counts_prefixes {
+            self.count_prefix(fetch, &fetched);
+        }
+        fetched
+    }
+
+    /// Counts a get or gat for `stats detail`. A touch shows nothing of the item and is none; neither are, with
+    /// memcached, the meta commands.
+    #[cold]
+    fn count_prefix<R>(&mut self, fetch: Fetch<'_>, fetched: &Fetched<R>) {
+        if fetch.options.value {
+            let event = if matches!(fetched, Fetched::Hit(_)) { PrefixEvent::Hit } else { PrefixEvent::Miss };
+            self.prefixes.count(fetch.key, event);
+        }
     }
 
     #[inline(never)]
@@ -90,9 +109,8 @@ impl Commands {
                 self.counters.get_hits.bump();
                 Fetched::Hit(result)
             }
-            FetchOutcome::Miss(miss) => {
+            FetchOutcome::Miss(_) => {
                 self.counters.get_misses.bump();
-                self.count_miss(miss);
                 Fetched::Miss
             }
             FetchOutcome::NoMemory => Fetched::NoMemory,
@@ -107,21 +125,11 @@ impl Commands {
                 self.counters.touch_hits.bump();
                 Fetched::Hit(result)
             }
-            FetchOutcome::Miss(miss) => {
+            FetchOutcome::Miss(_) => {
                 self.counters.touch_misses.bump();
-                self.count_miss(miss);
                 Fetched::Miss
             }
             FetchOutcome::NoMemory => Fetched::NoMemory,
-        }
-    }
-
-    #[inline]
-    fn count_miss(&self, miss: Miss) {
-        match miss {
-            Miss::Absent => {}
-            Miss::Expired => self.counters.get_expired.bump(),
-            Miss::Flushed => self.counters.get_flushed.bump(),
         }
     }
 }

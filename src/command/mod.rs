@@ -3,7 +3,10 @@
 
 mod admin;
 mod arithmetic;
+mod auth;
+mod census;
 mod delete;
+mod detail;
 mod dump;
 mod fetch;
 mod shared;
@@ -15,6 +18,7 @@ mod watch;
 
 pub use admin::Answer;
 pub use arithmetic::Counted;
+pub use census::{Activity, CONNECTIONS_A_TURN, Census, CensusOffice, Inhabitant, Page};
 pub use dump::{Dump, Entry, unix_expiry};
 pub use fetch::Fetched;
 pub use shared::{ConnectionGauges, Options, Shared, SharedOptions};
@@ -28,8 +32,8 @@ use crossbeam::utils::CachePadded;
 
 use crate::store::{Local, Store};
 use crate::sync::Arc;
-use crate::telemetry::CommandCounters;
 use crate::telemetry::watch::{Call, Watch};
+use crate::telemetry::{CommandCounters, PrefixCounters};
 use crate::time::{Expiry, Now};
 
 /// One thread's way to the store: everything a request needs but the request.
@@ -41,6 +45,9 @@ pub struct Commands {
     counters: Arc<CachePadded<CommandCounters>>,
     now: Now,
     on_lines: Option<Call>,
+    prefixes: PrefixCounters,
+    /// `stats detail` is on, as of this turn.
+    counts_prefixes: bool,
 }
 
 impl Commands {
@@ -51,7 +58,8 @@ impl Commands {
         let mut local = store.local();
         local.set_recorder(Watch::recorder(shared.watch()));
         let counters = shared.counters().register();
-        Self { shared, store, local, counters, now, on_lines: None }
+        let prefixes = PrefixCounters::new(Arc::clone(shared.prefixes()));
+        Self { shared, store, local, counters, now, on_lines: None, prefixes, counts_prefixes: false }
     }
 
     /// Begins a turn: this is the time until the next one. A `flush_all` whose time has come happens here, before
@@ -59,8 +67,9 @@ impl Commands {
     pub fn begin_turn(&mut self, now: Now, unix_micros: impl FnOnce() -> u64) {
         self.now = now;
         self.local.recorder_mut().begin_turn(unix_micros);
+        self.counts_prefixes = self.shared.prefixes().is_on();
         if self.shared.take_due_flush(now.seconds) {
-            self.store.flush_all();
+            self.store.flush_all(None);
         }
     }
 
@@ -156,6 +165,7 @@ pub(crate) mod testing {
     //! Commands over a small store, at a fixed time.
 
     use super::{Commands, Options, Shared, SharedOptions};
+    use crate::auth::Tokens;
     use crate::store::{self, Store};
     use crate::sync::Arc;
     use crate::time::{Now, Seconds};
@@ -167,13 +177,24 @@ pub(crate) mod testing {
     }
 
     pub(crate) fn commands_with(options: Options, store: store::Options) -> Commands {
+        commands_of(options, store, None)
+    }
+
+    pub(crate) fn commands_with_tokens(file: &str) -> Commands {
+        let tokens = Tokens::parse(file.as_bytes()).expect("well formed");
+        commands_of(Options::default(), store::Options::default(), Some(tokens))
+    }
+
+    fn commands_of(options: Options, store: store::Options, tokens: Option<Tokens>) -> Commands {
         let settings = [("maxconns", "7"), ("verbosity", "9")];
         let shared = Shared::new(SharedOptions {
             options,
             store: Arc::new(Store::open(&store).expect("memory")),
+            tokens,
             settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             started: NOW,
             pid: 1,
+            listeners: Vec::new(),
         });
         Commands::new(Arc::new(shared), NOW)
     }

@@ -1,10 +1,12 @@
 //! [`Shared`]: what all threads know about the commands, their counters and the connections.
 
+use super::census::CensusOffice;
 use super::tuning::Tuning;
+use crate::auth::{Gate, Tokens};
 use crate::store::{ClassReport, Store};
 use crate::sync::{Arc, AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering, Rank};
 use crate::telemetry::watch::{self, Watch};
-use crate::telemetry::{CommandCounters, CommandTotals, Registry, StoreTotals, WatchTotals};
+use crate::telemetry::{CommandCounters, CommandTotals, PrefixBook, Registry, StoreTotals, WatchTotals};
 use crate::time::{Now, Seconds};
 
 /// Verbosity of `-vv` and above: commands and replies are logged.
@@ -37,6 +39,10 @@ pub struct Options {
     pub watcher_log_bytes: usize,
     /// What `slabs automove` and `lru` may change.
     pub tuning: Tuning,
+    /// `-D`: where a key's prefix ends, for `stats detail`.
+    pub prefix_delimiter: u8,
+    /// Whether `stats detail` is on from the start, as with `-D`.
+    pub detail: bool,
 }
 
 impl Default for Options {
@@ -54,6 +60,8 @@ impl Default for Options {
             worker_log_bytes: 64 << 10,
             watcher_log_bytes: 256 << 10,
             tuning: Tuning::default(),
+            prefix_delimiter: b':',
+            detail: false,
         }
     }
 }
@@ -65,12 +73,16 @@ pub struct SharedOptions {
     pub options: Options,
     /// The items.
     pub store: Arc<Store>,
+    /// What clients must show (`-Y`); `None`: everybody is served.
+    pub tokens: Option<Tokens>,
     /// `stats settings`, in order. What may change is replaced by what holds when asked.
     pub settings: Vec<(String, String)>,
     /// The moment of the start.
     pub started: Now,
     /// The process's number.
     pub pid: u32,
+    /// The listeners' descriptors and addresses, for `stats conns`.
+    pub listeners: Vec<(u32, String)>,
 }
 
 /// Counts about connections that are not one thread's own.
@@ -102,10 +114,14 @@ pub struct Shared {
     pub(super) pid: u32,
     pub(super) baseline: Mutex<Baseline>,
     pub(super) tuning: Mutex<Tuning>,
+    /// Who is let in; `None`: everybody.
+    pub(super) gate: Option<Gate>,
     store: Arc<Store>,
     watch: Arc<Watch>,
     counters: Registry<CommandCounters>,
     gauges: ConnectionGauges,
+    census: CensusOffice,
+    prefixes: Arc<PrefixBook>,
     verbosity: AtomicU8,
     /// The second a delayed `flush_all` waits for; 0: none.
     flush_at: AtomicU32,
@@ -115,10 +131,11 @@ impl Shared {
     /// Takes the options in.
     #[must_use]
     pub fn new(options: SharedOptions) -> Self {
-        let SharedOptions { options, store, settings, started, pid } = options;
+        let SharedOptions { options, store, tokens, settings, started, pid, listeners } = options;
         let verbosity = AtomicU8::new(options.verbosity);
         let (ring_bytes, watcher_bytes) = (options.worker_log_bytes, options.watcher_log_bytes);
         let tuning = Mutex::new(Rank::Server, options.tuning);
+        let prefixes = PrefixBook::new(options.prefix_delimiter, options.detail, store.options().hash_seed);
         Self {
             options,
             settings,
@@ -126,6 +143,7 @@ impl Shared {
             pid,
             baseline: Mutex::new(Rank::Server, Baseline::default()),
             tuning,
+            gate: tokens.map(Gate::new),
             store,
             watch: Arc::new(Watch::new(watch::Options { ring_bytes, watcher_bytes })),
             counters: Registry::new(),
@@ -134,6 +152,8 @@ impl Shared {
                 is_accepting: AtomicBool::new(true),
                 listen_disabled_micros: AtomicU64::new(0),
             },
+            census: CensusOffice::new(listeners),
+            prefixes: Arc::new(prefixes),
             verbosity,
             flush_at: AtomicU32::new(0),
         }
@@ -149,6 +169,12 @@ impl Shared {
     #[must_use]
     pub fn watch(&self) -> &Arc<Watch> {
         &self.watch
+    }
+
+    /// Who is let in; `None`: everybody.
+    #[must_use]
+    pub fn gate(&self) -> Option<&Gate> {
+        self.gate.as_ref()
     }
 
     /// The options of the start.
@@ -167,6 +193,18 @@ impl Shared {
     #[must_use]
     pub fn connections(&self) -> &ConnectionGauges {
         &self.gauges
+    }
+
+    /// Where everybody's connections are asked for.
+    #[must_use]
+    pub fn census(&self) -> &CensusOffice {
+        &self.census
+    }
+
+    /// Counts by the prefix of a key.
+    #[must_use]
+    pub fn prefixes(&self) -> &Arc<PrefixBook> {
+        &self.prefixes
     }
 
     /// How much is said on stderr.

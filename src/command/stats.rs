@@ -57,7 +57,8 @@ impl Commands {
             b"settings" => settings(&self.shared, &mut report),
             b"items" => items(&self.shared, &mut report),
             b"slabs" => slabs(&self.shared, &mut report),
-            b"sizes" => report.text("sizes_status", "disabled"),
+            b"sizes" => sizes(&self.shared, &mut report),
+            b"conns" => return Answer::Census,
             b"reset" => {
                 self.shared.reset_counters();
                 return Answer::Reply(Reply::Reset);
@@ -85,6 +86,7 @@ impl Shared {
             watch: self.watch().totals(),
         };
         *self.baseline.lock() = baseline;
+        self.prefixes().clear();
     }
 
     fn sums(&self) -> Sums {
@@ -115,7 +117,7 @@ fn general(shared: &Shared, now_seconds: u32, report: &mut Report<'_>) {
     let sums = shared.sums();
     general_process(shared, now_seconds, report);
     general_connections(shared, &sums, report);
-    general_commands(&sums.commands, report);
+    general_commands(&sums, report);
     general_traffic(shared, &sums, report);
     general_page_moves(&sums.store, report);
     general_threads(shared, &sums.watch, report);
@@ -158,7 +160,8 @@ fn general_connections(shared: &Shared, sums: &Sums, report: &mut Report<'_>) {
     ]);
 }
 
-fn general_commands(totals: &CommandTotals, report: &mut Report<'_>) {
+fn general_commands(sums: &Sums, report: &mut Report<'_>) {
+    let totals = &sums.commands;
     report.numbers(&[
         ("cmd_get", totals.cmd_get),
         ("cmd_set", totals.cmd_set),
@@ -167,8 +170,8 @@ fn general_commands(totals: &CommandTotals, report: &mut Report<'_>) {
         ("cmd_meta", totals.cmd_meta),
         ("get_hits", totals.get_hits),
         ("get_misses", totals.get_misses),
-        ("get_expired", totals.get_expired),
-        ("get_flushed", totals.get_flushed),
+        ("get_expired", sums.store.found_expired),
+        ("get_flushed", sums.store.found_flushed),
         ("delete_misses", totals.delete_misses),
         ("delete_hits", totals.delete_hits),
         ("incr_misses", totals.incr_misses),
@@ -182,8 +185,8 @@ fn general_commands(totals: &CommandTotals, report: &mut Report<'_>) {
         ("touch_misses", totals.touch_misses),
         ("store_too_large", totals.store_too_large),
         ("store_no_memory", totals.store_no_memory),
-        ("auth_cmds", 0),
-        ("auth_errors", 0),
+        ("auth_cmds", totals.auth_cmds),
+        ("auth_errors", totals.auth_errors),
     ]);
 }
 
@@ -266,7 +269,11 @@ fn general_ours(sums: &Sums, report: &mut Report<'_>) {
     let (store, memory) = (&sums.store, &sums.memory);
     report.numbers(&[
         ("committed_bytes", memory.committed_bytes),
-        ("item_page_bytes", memory.page_bytes),
+        // Together with `bytes` the next seven are `committed_bytes`.
+        ("chunk_slack_bytes", memory.used_chunk_bytes.saturating_sub(store.bytes)),
+        ("free_chunk_bytes", memory.free_chunk_bytes),
+        ("page_tail_bytes", memory.page_tail_bytes),
+        ("free_page_bytes", memory.free_page_bytes),
         ("index_bytes", memory.index_bytes),
         ("eviction_bytes", memory.eviction_bytes),
         ("page_table_bytes", memory.head_bytes),
@@ -285,10 +292,16 @@ fn settings(shared: &Shared, report: &mut Report<'_>) {
     }
 }
 
+/// memcached's queues do not exist here: all items stand in its last one, so that sums over them are right.
 fn items(shared: &Shared, report: &mut Report<'_>) {
     for class in shared.classes().iter().filter(|class| class.number > 0) {
         let fields = [
             ("number", class.number),
+            ("number_hot", 0),
+            ("number_warm", 0),
+            ("number_cold", class.number),
+            ("age_hot", 0),
+            ("age_warm", 0),
             ("age", class.age),
             ("mem_requested", class.mem_requested),
             ("evicted", class.evicted),
@@ -299,9 +312,18 @@ fn items(shared: &Shared, report: &mut Report<'_>) {
             ("reclaimed", class.reclaimed),
             ("expired_unfetched", class.expired_unfetched),
             ("evicted_unfetched", class.evicted_unfetched),
+            ("evicted_active", 0),
             ("crawler_reclaimed", class.crawler_reclaimed),
             ("crawler_items_checked", class.crawler_items_checked),
             ("lrutail_reflocked", 0),
+            ("moves_to_cold", 0),
+            ("moves_to_warm", 0),
+            ("moves_within_lru", 0),
+            ("direct_reclaims", 0),
+            ("hits_to_hot", 0),
+            ("hits_to_warm", 0),
+            ("hits_to_cold", class.get_hits),
+            ("hits_to_temp", 0),
         ];
         for (name, value) in fields {
             report.number(&format!("items:{}:{name}", class.class), value);
@@ -335,6 +357,16 @@ fn slabs(shared: &Shared, report: &mut Report<'_>) {
     }
     report.number("active_slabs", count(classes.len()));
     report.number("total_malloced", classes.iter().map(|class| class.page_bytes).sum());
+}
+
+fn sizes(shared: &Shared, report: &mut Report<'_>) {
+    let Some(sizes) = shared.store().size_report() else {
+        report.text("sizes_status", "disabled");
+        return;
+    };
+    for (size, count) in sizes {
+        report.number(itoa::Buffer::new().format(size), count);
+    }
 }
 
 fn count(n: usize) -> u64 {

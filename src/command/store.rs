@@ -3,6 +3,7 @@
 use super::Commands;
 use crate::protocol::{ErrorText, Mode, Reply, Store, StoreExtras};
 use crate::store::{self, Incoming, Key, Room, StoreOutcome, StoreRequest};
+use crate::telemetry::PrefixEvent;
 use crate::telemetry::watch::{Kinds, StoreStatus};
 
 /// A large value on its way into its item. Ends in [`Commands::finish`] or [`Commands::abandon`].
@@ -54,6 +55,9 @@ impl Commands {
     /// The same, whoever watches. Inline in both callers: only then is the common one as it was without the other.
     #[inline(always)]
     pub(super) fn store_now(&mut self, request: &Store<'_>, value: &[u8]) -> Stored {
+        if self.counts_prefixes {
+            self.count_prefix_set(request);
+        }
         let extras = request.extras.map(|extras| self.store_extras(extras));
         let asked = self.asked(request, extras.as_ref());
         let outcome = self.store.store(&mut self.local, &asked, value, self.now.seconds);
@@ -68,6 +72,9 @@ impl Commands {
     /// # Errors
     /// The reply, when it is too large: its bytes are to be swallowed.
     pub fn begin(&mut self, request: &Store<'_>) -> Result<Arriving, Reply> {
+        if self.counts_prefixes {
+            self.count_prefix_set(request);
+        }
         let extras = request.extras.map(|extras| self.store_extras(extras));
         let asked = self.asked(request, extras.as_ref());
         let (value_len, mode) = (request.value_len, request.mode);
@@ -107,9 +114,14 @@ impl Commands {
     /// then that is said, as memcached looks at the length first.
     #[cold]
     pub fn spoil(&mut self, request: &Store<'_>) -> Stored {
+        if self.counts_prefixes {
+            self.count_prefix_set(request);
+        }
         let reply = if self.store.is_too_large(request.key.len(), request.client_flags, request.value_len) {
             self.refuse(request, self.store.key(request.key), StoreOutcome::TooLarge)
         } else {
+            let extras = request.extras.map(|extras| self.store_extras(extras));
+            self.store.count_spoiled(&self.local, &self.asked(request, extras.as_ref()), request.value_len);
             self.counters.cmd_set.bump();
             Reply::Error(ErrorText::BadDataChunk)
         };
@@ -119,7 +131,7 @@ impl Commands {
     /// The same for a value that has arrived in pieces.
     pub fn spoil_arriving(&mut self, arriving: Arriving) -> Stored {
         let value_len = arriving.value_len;
-        self.abandon(arriving);
+        self.store.abandon_spoiled(&mut self.local, arriving.incoming);
         self.counters.cmd_set.bump();
         Stored::refused(Reply::Error(ErrorText::BadDataChunk), value_len)
     }
@@ -130,10 +142,18 @@ impl Commands {
         let Arriving { incoming, mode, refusal_deletes, .. } = arriving;
         self.tell_refused(incoming.key(), mode, StoreStatus::NoMemory, refusal_deletes);
         if refusal_deletes {
-            self.store.delete(&mut self.local, incoming.key(), None, self.now.seconds);
+            self.store.discard(&mut self.local, incoming.key(), self.now.seconds);
         }
         self.store.abandon(&mut self.local, incoming);
         self.count_no_memory()
+    }
+
+    /// Counts a store command for `stats detail`, whatever becomes of it. memcached does not count `ms`.
+    #[cold]
+    fn count_prefix_set(&mut self, request: &Store<'_>) {
+        if request.extras.is_none() {
+            self.prefixes.count(request.key, PrefixEvent::Set);
+        }
     }
 
     #[inline(always)]
@@ -200,7 +220,7 @@ impl Commands {
         let status = if is_large { StoreStatus::TooLarge } else { StoreStatus::NoMemory };
         self.tell_refused(key, request.mode, status, refusal_deletes(request));
         if refusal_deletes(request) {
-            self.store.delete(&mut self.local, key, None, self.now.seconds);
+            self.store.discard(&mut self.local, key, self.now.seconds);
         }
         if is_large { self.count_too_large() } else { self.count_no_memory() }
     }

@@ -68,6 +68,7 @@ impl Shared {
         let (store, tuning) = (self.store(), *self.tuning.lock());
         let value = match name {
             "maxbytes" => store.memory_report().limit_bytes.to_string(),
+            "detail_enabled" => yes(self.prefixes().is_on()),
             "verbosity" => self.verbosity().to_string(),
             "lru_crawler" => yes(store.is_sweeping()),
             "lru_crawler_sleep" => store.sweep_pause_micros().to_string(),

@@ -259,7 +259,7 @@ const TABLE: &[Row] = &[
         Effect::None,
     ),
     ("resp_obj_mem_limit", Value::None, Effect::None),
-    ("track_sizes", Value::None, Effect::None),
+    ("track_sizes", Value::None, Effect::Acts),
     ("inline_ascii_resp", Value::None, Effect::None),
     ("no_inline_ascii_resp", Value::None, Effect::None),
     ("drop_privileges", Value::None, Effect::Refused("the system call filter")),

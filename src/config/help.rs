@@ -43,7 +43,8 @@ const FLAGS: &str = "\
 -f, --slab-growth-factor=<num> chunk size growth factor (default: finer than memcached's 1.25)
 -n, --slab-min-size=<bytes> min space used for key+value+flags (default: as small as an item gets)
 -L, --enable-largepages   try to use large memory pages (if available)
--D <char>                 accepted, without effect yet
+-D <char>                 use <char> as the delimiter between key prefixes and IDs for stats
+                          reporting; switches \"stats detail\" on (default delimiter: :)
 -t, --threads=<num>       number of threads to use (default: 4)
 -R, --max-reqs-per-event=<num> maximum number of requests per event, limits the
                           requests processed per connection to prevent
@@ -56,13 +57,21 @@ const FLAGS: &str = "\
 -F, --disable-flush-all   disable flush_all command
 -X, --disable-dumping     disable commands that list keys
 -W, --disable-watch       disable watch commands (live logging)
+-Y, --auth-file=<file>    clients must show a token of this file first; its lines:
+                          user:password
 -N, --napi_ids=<num>      accepted, without effect
 -o, --extended=<list>     comma separated list of extended options
    - maxconns_fast:       immediately close new connections after limit (default)
    - no_maxconns_fast:    let them wait instead
    - idle_timeout:        seconds after which an idle TCP connection is closed (default: 0, never)
+   - track_sizes:         keep a histogram of item sizes for \"stats sizes\"
    - sock_cookie_id:      attributes an ID to listening sockets for ip filtering/firewalls
-   - no_modern:           as no_maxconns_fast
-                          memcached's options for its hash table, LRU and slab mover are accepted
-                          and have no effect; those given are named in a line at start
+   - no_lru_crawler:      do not look for expired items in the background
+   - lru_crawler_sleep:   microseconds between two steps of that (default: 100, max: 1000000)
+   - lru_crawler_tocrawl: items of a class looked at in a pass (default: 0, all)
+   - no_slab_automove:    do not move pages to classes that earn more with them
+   - no_slab_reassign:    the same, and refuse slabs reassign
+   - no_modern:           as no_ before maxconns_fast, slab_reassign, slab_automove, lru_crawler
+                          memcached's options for its hash table and LRU are accepted and
+                          have no effect; those given are named in a line at start
 ";

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 
 use crate::net::{self, Endpoint, Port};
-use crate::{command, limits, store};
+use crate::{auth, command, limits, store};
 use extended::Extended;
 use numbers::{parse_factor, parse_integer, parse_megabytes, parse_size};
 
@@ -40,6 +40,8 @@ pub struct Config {
     pub store: store::Options,
     /// How clients are served.
     pub clients: Clients,
+    /// Who is served.
+    pub auth: auth::Options,
     /// Which commands are allowed, and what `stats` knows of the start.
     pub commands: command::Options,
     /// What the process does to itself.
@@ -130,13 +132,15 @@ impl Config {
     pub fn from_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, Exit> {
         let flags = Flags(flags::parse(args.into_iter().collect())?);
         flags.answer_texts()?;
+        flags.refuse_beside_tokens()?;
         flags.refuse_promises()?;
         let extended = Extended::parse(flags.all("extended"))?;
         let clients = flags.clients(&extended)?;
         let mut config = Self {
             net: flags.net(&extended)?,
             store: flags.store(clients.workers, &extended)?,
-            commands: flags.commands(&clients, &extended),
+            auth: auth::Options { file: flags.value("auth-file").map(PathBuf::from) },
+            commands: flags.commands(&clients, &extended)?,
             clients,
             process: flags.process(),
             warnings: Vec::new(),
@@ -184,14 +188,26 @@ impl Flags {
         Ok(())
     }
 
+    /// Tokens are text, over a stream: with `-Y` nothing else is spoken (memcached's rule and words).
+    fn refuse_beside_tokens(&self) -> Result<(), Exit> {
+        if self.value("auth-file").is_none() {
+            return Ok(());
+        }
+        if matches!(self.value("protocol"), Some("auto" | "binary")) {
+            let line = "ERROR: You cannot allow the BINARY protocol while using ascii authentication tokens.";
+            return Err(Exit::usage(line));
+        }
+        if self.value("udp-port").and_then(parse_port).is_some_and(|port| port != Port::Off) {
+            return Err(Exit::usage("Cannot use UDP with ascii authentication enabled (-U 0 to disable)"));
+        }
+        Ok(())
+    }
+
     /// Nothing starts open, unencrypted or forgetful that was asked not to.
     fn refuse_promises(&self) -> Result<(), Exit> {
         let refused = |what: &str| Err(Exit::usage(format!("{what} is not supported yet")));
         if self.has("enable-sasl") {
             return refused("SASL authentication (-S)");
-        }
-        if self.value("auth-file").is_some() {
-            return refused("authentication by a file (-Y)");
         }
         if self.has("enable-ssl") {
             return refused("TLS (-Z)");
@@ -290,6 +306,7 @@ impl Flags {
             sweep_items_max: extended.number("lru_crawler_tocrawl").unwrap_or(0),
             balance: extended.tuning().balances(),
             workers,
+            track_sizes: extended.has("track_sizes"),
             hash_seed: random_seed(),
         })
     }
@@ -336,12 +353,16 @@ impl Flags {
         })
     }
 
-    fn commands(&self, clients: &Clients, extended: &Extended) -> command::Options {
+    fn commands(&self, clients: &Clients, extended: &Extended) -> Result<command::Options, Exit> {
         let kilobytes = |name, default| {
             let given = extended.integer(name).and_then(|kilobytes| usize::try_from(kilobytes).ok());
             given.unwrap_or(default) << 10
         };
-        command::Options {
+        let delimiter = self.value("delimiter").map(|text| text.bytes().next());
+        let Some(prefix_delimiter) = delimiter.unwrap_or(Some(b':')) else {
+            return Err(Exit::error(WRONG_NUMBER, "No delimiter specified".to_owned()));
+        };
+        Ok(command::Options {
             flush_all: !self.has("disable-flush-all"),
             dumping: !self.has("disable-dumping"),
             shutdown: self.has("enable-shutdown"),
@@ -354,7 +375,9 @@ impl Flags {
             worker_log_bytes: kilobytes("worker_logbuf_size", 64),
             watcher_log_bytes: kilobytes("watcher_logbuf_size", 256),
             tuning: extended.tuning(),
-        }
+            prefix_delimiter,
+            detail: delimiter.is_some(),
+        })
     }
 
     fn process(&self) -> Process {
@@ -375,13 +398,14 @@ impl Flags {
             unix_mask: self.value("unix-mask"),
             delimiter: self.value("delimiter").and_then(|text| text.chars().next()),
             protocol: self.value("protocol"),
+            auth_file: self.value("auth-file"),
             napi_ids: self.value("napi-ids"),
         }
     }
 
     fn warnings(&self, config: &Config, extended: &Extended) -> Vec<String> {
         let mut lines = Vec::new();
-        if config.net.endpoints.iter().any(Endpoint::is_all_interfaces) {
+        if config.auth.file.is_none() && config.net.endpoints.iter().any(Endpoint::is_all_interfaces) {
             lines.push(
                 "listening on all interfaces without authentication: whoever reaches the port reads and changes \
                  everything; -l 127.0.0.1 keeps it to this machine"
@@ -400,9 +424,6 @@ impl Flags {
         }
         if let Some(names) = extended.without_effect() {
             lines.push(format!("-o options accepted without effect here: {names}"));
-        }
-        if self.value("delimiter").is_some() {
-            lines.push("-D accepted without effect: stats detail is not supported yet".to_owned());
         }
         if self.value("napi-ids").is_some() {
             lines.push("-N accepted without effect: connections go to the worker with the fewest".to_owned());

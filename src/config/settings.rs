@@ -21,6 +21,8 @@ pub(super) struct Words<'a> {
     pub(super) delimiter: Option<char>,
     /// `-B`.
     pub(super) protocol: Option<&'a str>,
+    /// `-Y`.
+    pub(super) auth_file: Option<&'a str>,
     /// `-N`.
     pub(super) napi_ids: Option<&'a str>,
 }
@@ -64,7 +66,8 @@ fn listening(config: &Config, words: &Words<'_>) -> Lines {
 
 fn serving(config: &Config, words: &Words<'_>) -> Lines {
     let workers = config.clients.workers.to_string();
-    let protocol = if words.protocol == Some("ascii") { "ascii" } else { "auto-negotiate" };
+    let is_ascii = words.protocol == Some("ascii") || words.auth_file.is_some();
+    let protocol = if is_ascii { "ascii" } else { "auto-negotiate" };
     vec![
         ("shutdown_command", yes(config.commands.shutdown)),
         ("growth_factor", format!("{:.2}", config.store.growth_factor.unwrap_or(1.25))),
@@ -72,13 +75,13 @@ fn serving(config: &Config, words: &Words<'_>) -> Lines {
         ("num_threads", workers.clone()),
         ("num_threads_per_udp", workers),
         ("stat_key_prefix", words.delimiter.unwrap_or(':').to_string()),
-        ("detail_enabled", yes(false)),
+        ("detail_enabled", yes(config.commands.detail)),
         ("reqs_per_event", config.clients.requests_per_turn.to_string()),
         ("cas_enabled", yes(config.store.cas)),
         ("tcp_backlog", config.net.backlog.to_string()),
         ("binding_protocol", protocol.to_owned()),
         ("auth_enabled_sasl", yes(false)),
-        ("auth_enabled_ascii", yes(false)),
+        ("auth_enabled_ascii", words.auth_file.unwrap_or("no").to_owned()),
         ("item_size_max", config.store.item_bytes_max.to_string()),
         ("maxconns_fast", yes(config.clients.refuse_fast)),
     ]

@@ -81,7 +81,6 @@ fn numbers_out_of_bounds_are_refused_in_memcacheds_words() {
 fn what_protects_or_promises_is_refused_until_it_works() {
     for line in [
         "-S",
-        "-Y file",
         "-Z",
         "-e file",
         "-U 11211",
@@ -101,6 +100,23 @@ fn what_protects_or_promises_is_refused_until_it_works() {
 }
 
 #[test]
+fn with_tokens_only_text_over_streams_is_spoken() {
+    for (line, said) in
+        [("-Y f -B auto", "BINARY"), ("-Y f -B binary", "BINARY"), ("-Y f -U 1", "UDP"), ("-Y f -U -1", "UDP")]
+    {
+        let exit = parse(line).expect_err(line);
+        assert_eq!(exit.code, 64, "{line}");
+        assert!(exit.message.contains(said), "{line}: {}", exit.message);
+    }
+    let config = good("-Y f -B ascii -U 0");
+    assert_eq!(config.auth.file.as_deref(), Some("f".as_ref()));
+    for setting in [("auth_enabled_ascii", "f"), ("binding_protocol", "ascii")] {
+        assert!(config.settings.iter().any(|(name, value)| (*name, value.as_str()) == setting), "{setting:?}");
+    }
+    assert!(config.warnings.is_empty(), "all interfaces are no danger then: {:?}", config.warnings);
+}
+
+#[test]
 fn texts_go_to_stdout_with_status_0() {
     for line in ["-h", "--help", "-V", "--version", "-i", "-c 0 -h"] {
         let exit = parse(line).expect_err(line);
@@ -112,10 +128,10 @@ fn texts_go_to_stdout_with_status_0() {
 #[test]
 fn help_promises_nothing_that_does_not_work() {
     let help = parse("-h").expect_err("a text").message;
-    for word in ["enable-ssl", "sasl", "Sasl", "ext_path", "proxy_config", "auth-file", "memory-file"] {
+    for word in ["enable-ssl", "sasl", "Sasl", "ext_path", "proxy_config", "memory-file"] {
         assert!(!help.contains(word), "{word}");
     }
-    for word in ["unix-socket=<file>", "--port=<num>", "maxconns_fast", "idle_timeout"] {
+    for word in ["unix-socket=<file>", "auth-file", "--port=<num>", "maxconns_fast", "idle_timeout"] {
         assert!(help.contains(word), "{word}");
     }
 }
@@ -161,7 +177,7 @@ fn the_rest_reaches_its_place() {
 #[test]
 fn what_has_no_effect_is_said() {
     let config = good("-l 127.0.0.1 -o modern,hashpower=20 -D x stray -t 65");
-    assert_eq!(config.warnings.len(), 4, "{:?}", config.warnings);
+    assert_eq!(config.warnings.len(), 3, "{:?}", config.warnings);
     assert!(good("-l 127.0.0.1").warnings.is_empty());
 }
 

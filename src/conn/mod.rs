@@ -5,6 +5,7 @@
 //! works on are its worker's.
 
 mod ahead;
+mod auth;
 mod body;
 mod dump;
 mod kept;
@@ -22,11 +23,12 @@ mod tests;
 pub use output::Output;
 pub use turn::{Next, Turn};
 
+use auth::Knock;
 use body::{Answer as StoreAnswer, Body};
 use dump::Dumping;
 use kept::Kept;
 
-use crate::command::{Answer, Commands, Fetched, Stored};
+use crate::command::{Activity, Answer, Census, Commands, Fetched, Page, Stored};
 use crate::limits::WHOLE_VALUE_BYTES_MAX;
 use crate::protocol::ascii::classic::{self, Parsed, Plain};
 use crate::protocol::ascii::meta::{Asked, push_stored};
@@ -45,6 +47,8 @@ const BLOCK_END: &[u8] = b"\r\n";
 /// Where in its conversation a client is.
 #[derive(Debug)]
 enum State {
+    /// Before its token, which `-Y` asks for.
+    Stranger(Knock),
     /// Before a request.
     Ready,
     /// In a line of keys: they are served as they come.
@@ -57,6 +61,8 @@ enum State {
     Dump(Box<Dumping>),
     /// In bytes nobody wants.
     Discard(Discard),
+    /// In a report about all connections; `None`: somebody else's is under way.
+    Census(Option<Arc<Census>>),
     /// Watching.
     Watch(Arc<Watcher>),
     /// Done: what it said was no request, or it has said its last.
@@ -144,7 +150,27 @@ impl Connection {
     /// Whether it waits for a request, all others being answered: what an idle timeout may close.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        matches!(self.state, State::Ready) && self.unsent.is_none()
+        matches!(self.state, State::Ready | State::Stranger(_)) && self.unsent.is_none()
+    }
+
+    /// What it is about, for reports.
+    #[must_use]
+    pub fn activity(&self) -> Activity {
+        if self.unsent.is_some() {
+            return Activity::Writing;
+        }
+        match self.state {
+            // A whole line that is not served yet waits for its value.
+            State::Ready if token::line(self.kept()).is_some() => Activity::Value,
+            State::Ready | State::Keys(_) => Activity::Reading,
+            State::Body(_) | State::Wait(_) => Activity::Value,
+            State::Discard(_) => Activity::Swallowing,
+            State::Census(_) => Activity::Answering,
+            State::Stranger(_) => Activity::Reading,
+            State::Dump(_) => Activity::Answering,
+            State::Watch(_) => Activity::Watching,
+            State::Closing { .. } => Activity::Closing,
+        }
     }
 
     /// Serves `input`, which begins with what was kept. What is not consumed is kept.
@@ -175,7 +201,13 @@ impl Connection {
         match std::mem::replace(&mut self.state, State::Closing { is_error: false }) {
             State::Body(body) | State::Wait(body) => body.abandon(commands),
             State::Watch(watcher) => commands.unwatch(&watcher),
-            State::Ready | State::Keys(_) | State::Dump(_) | State::Discard(_) | State::Closing { .. } => {}
+            State::Stranger(_)
+            | State::Ready
+            | State::Keys(_)
+            | State::Dump(_)
+            | State::Discard(_)
+            | State::Census(_)
+            | State::Closing { .. } => {}
         }
         if let Some(mut unsent) = self.unsent.take() {
             unsent.discard(commands);
@@ -229,11 +261,13 @@ impl Connection {
             State::Body(_) | State::Wait(_) => self.body(input, turn),
             State::Dump(_) => self.dump(turn),
             State::Discard(discard) => self.discard(discard, input, turn),
+            State::Census(_) => self.census(turn),
             State::Watch(ref watcher) => {
                 watcher.take(turn.output.bytes());
                 Step::stop(input.len(), Next::Watch)
             }
             State::Closing { .. } => Step::stop(input.len(), Next::Close),
+            State::Stranger(knock) => self.stranger_step(knock, input, turn),
         }
     }
 
@@ -492,12 +526,32 @@ impl Connection {
                 }
                 self.state = State::Dump(Box::new(Dumping::new(dump)));
             }
+            Answer::Census => self.state = State::Census(None),
             Answer::Shutdown { graceful } => {
                 self.state = State::Closing { is_error: false };
                 return Step::stop(used, Next::Shutdown { graceful });
             }
         }
         Step::on(used)
+    }
+
+    /// Passes on what the census says as it comes.
+    #[cold]
+    fn census(&mut self, turn: &mut Turn<'_>) -> Step {
+        let State::Census(asked) = &mut self.state else { return Step::on(0) };
+        if asked.is_none() {
+            *asked = turn.commands.ask_census();
+        }
+        let Some(census) = asked else { return Step::stop(0, Next::Wait) };
+        match census.take() {
+            Page::Text(lines) => turn.output.bytes().extend_from_slice(&lines),
+            Page::Later => return Step::stop(0, Next::Wait),
+            Page::End => {
+                turn.output.push_reply(Reply::End);
+                self.state = State::Ready;
+            }
+        }
+        Step::on(0)
     }
 
     fn close_after(&mut self, used: usize, is_error: bool) -> Step {

@@ -27,7 +27,7 @@ pub enum Next {
     Write,
     /// Another turn: it goes on with a list of items, and others come first.
     Rest,
-    /// Memory for an arriving value: another turn, a little later.
+    /// Memory for an arriving value, or others' answers: another turn, a little later.
     Wait,
     /// Lines: it watches, and says nothing any more.
     Watch,

@@ -12,7 +12,7 @@ use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::options::{Endpoint, Options, Port};
-use super::stream::Stream;
+use super::stream::{Stream, descriptor_of, tcp_text, unix_text};
 
 /// A listening socket.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Listener {
     pub fn accept(&self) -> io::Result<Stream> {
         // TCP_NODELAY and SO_KEEPALIVE come with the socket: Linux copies them from the listener.
         match self {
-            Self::Tcp(listener) => listener.accept().map(|(stream, _)| Stream::Tcp(stream)),
+            Self::Tcp(listener) => listener.accept().map(|(stream, peer)| Stream::Tcp(stream, peer)),
             Self::Unix(listener) => listener.accept().map(|(stream, _)| Stream::Unix(stream)),
         }
     }
@@ -68,6 +68,18 @@ impl Listener {
         let Self::Tcp(listener) = self else { return None };
         let address = listener.local_addr().ok()?;
         Some((if address.is_ipv4() { Family::Inet } else { Family::Inet6 }, address.port()))
+    }
+
+    /// Its descriptor and its address in memcached's words, for `stats conns`.
+    #[must_use]
+    pub fn name(&self) -> (u32, String) {
+        match self {
+            Self::Tcp(listener) => {
+                let address = listener.local_addr().map_or_else(|_| "tcp:".to_owned(), tcp_text);
+                (descriptor_of(listener), address)
+            }
+            Self::Unix(listener) => (descriptor_of(listener), unix_text(listener.local_addr())),
+        }
     }
 }
 
@@ -226,7 +238,7 @@ mod tests {
         let accepted = listeners[0].accept().expect("one connection waits");
         assert!(accepted.is_tcp());
         let accepted = match &accepted {
-            Stream::Tcp(stream) => socket2::SockRef::from(stream),
+            Stream::Tcp(stream, _) => socket2::SockRef::from(stream),
             Stream::Unix(stream) => socket2::SockRef::from(stream),
         };
         assert!(accepted.tcp_nodelay().expect("a TCP socket"));

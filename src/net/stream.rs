@@ -14,8 +14,9 @@ use crate::sys::socket;
 /// An enum, not a trait object: a worker's read and write are direct calls.
 #[derive(Debug)]
 pub enum Stream {
-    /// Over TCP, with `TCP_NODELAY` and `SO_KEEPALIVE` set.
-    Tcp(mio::net::TcpStream),
+    /// Over TCP, with `TCP_NODELAY` and `SO_KEEPALIVE` set. The other side's address is kept: once that side has
+    /// reset the connection the kernel does not know it any more.
+    Tcp(mio::net::TcpStream, SocketAddr),
     /// Over a unix socket. memcached's idle timeout does not apply to it.
     Unix(mio::net::UnixStream),
 }
@@ -46,7 +47,7 @@ impl Stream {
     #[inline]
     pub fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.write_vectored(pieces),
+            Self::Tcp(stream, _) => stream.write_vectored(pieces),
             Self::Unix(stream) => stream.write_vectored(pieces),
         }
     }
@@ -54,26 +55,43 @@ impl Stream {
     /// Its descriptor: a number no two open clients have.
     #[must_use]
     pub fn descriptor(&self) -> u32 {
-        let descriptor = match self {
-            Self::Tcp(stream) => stream.as_raw_fd(),
-            Self::Unix(stream) => stream.as_raw_fd(),
-        };
-        u32::try_from(descriptor).expect("an open socket's descriptor is not negative")
+        match self {
+            Self::Tcp(stream, _) => descriptor_of(stream),
+            Self::Unix(stream) => descriptor_of(stream),
+        }
     }
 
-    /// The client's address; `None` for one of a unix socket, and for one that is gone.
+    /// The client's address; `None` for one of a unix socket.
     #[must_use]
     pub fn peer(&self) -> Option<SocketAddr> {
         match self {
-            Self::Tcp(stream) => stream.peer_addr().ok(),
+            Self::Tcp(_, peer) => Some(*peer),
             Self::Unix(_) => None,
+        }
+    }
+
+    /// The client's address in memcached's words.
+    #[must_use]
+    pub fn peer_text(&self) -> String {
+        match self {
+            Self::Tcp(_, peer) => tcp_text(*peer),
+            Self::Unix(stream) => unix_text(stream.peer_addr()),
+        }
+    }
+
+    /// The address the client came to, in memcached's words. Asks the kernel.
+    #[must_use]
+    pub fn local_text(&self) -> String {
+        match self {
+            Self::Tcp(stream, _) => stream.local_addr().map_or_else(|_| "tcp:".to_owned(), tcp_text),
+            Self::Unix(stream) => unix_text(stream.local_addr()),
         }
     }
 
     #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
-            Self::Tcp(stream) => stream.as_fd(),
+            Self::Tcp(stream, _) => stream.as_fd(),
             Self::Unix(stream) => stream.as_fd(),
         }
     }
@@ -81,29 +99,60 @@ impl Stream {
     /// Whether it came over TCP.
     #[must_use]
     pub fn is_tcp(&self) -> bool {
-        matches!(self, Self::Tcp(_))
+        matches!(self, Self::Tcp(..))
     }
+}
+
+/// A socket's descriptor.
+pub(super) fn descriptor_of(socket: &impl AsRawFd) -> u32 {
+    u32::try_from(socket.as_raw_fd()).expect("an open socket's descriptor is not negative")
+}
+
+/// `tcp:IP:PORT` or `tcp6:[IP]:PORT`.
+pub(super) fn tcp_text(address: SocketAddr) -> String {
+    let (ip, port) = (address.ip(), address.port());
+    if ip.is_ipv4() { format!("tcp:{ip}:{port}") } else { format!("tcp6:[{ip}]:{port}") }
+}
+
+/// `unix:PATH`; a client's socket seldom has a path.
+pub(super) fn unix_text(address: io::Result<std::os::unix::net::SocketAddr>) -> String {
+    let address = address.ok();
+    let path = address.as_ref().and_then(std::os::unix::net::SocketAddr::as_pathname);
+    path.map_or_else(|| "unix:".to_owned(), |path| format!("unix:{}", path.display()))
 }
 
 impl Source for Stream {
     fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
         match self {
-            Self::Tcp(stream) => stream.register(registry, token, interests),
+            Self::Tcp(stream, _) => stream.register(registry, token, interests),
             Self::Unix(stream) => stream.register(registry, token, interests),
         }
     }
 
     fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
         match self {
-            Self::Tcp(stream) => stream.reregister(registry, token, interests),
+            Self::Tcp(stream, _) => stream.reregister(registry, token, interests),
             Self::Unix(stream) => stream.reregister(registry, token, interests),
         }
     }
 
     fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
         match self {
-            Self::Tcp(stream) => stream.deregister(registry),
+            Self::Tcp(stream, _) => stream.deregister(registry),
             Self::Unix(stream) => stream.deregister(registry),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Stream, tcp_text};
+
+    #[test]
+    fn addresses_are_written_in_the_words_of_memcached() {
+        assert_eq!(tcp_text("127.0.0.1:11211".parse().expect("an address")), "tcp:127.0.0.1:11211");
+        assert_eq!(tcp_text("[::1]:11211".parse().expect("an address")), "tcp6:[::1]:11211");
+        let (ours, _theirs) = mio::net::UnixStream::pair().expect("descriptors");
+        assert_eq!(Stream::Unix(ours).peer_text(), "unix:");
     }
 }

@@ -77,8 +77,22 @@ pub enum ErrorText {
     LruTooMuch,
     /// `lru tune` with a factor of nothing.
     LruNoFactor,
+    /// Anything but a token, where one is asked for.
+    Unauthenticated,
+    /// A token that is none of those known.
+    AuthenticationFailure,
+    /// A token without a space.
+    AuthTokenFormat,
+    /// A token that does not end where its line said.
+    AuthTokenTermination,
+    /// A token announced to be longer than any.
+    AuthTokenTooLong,
     /// A value that cannot be sent for lack of memory.
     NoMemoryWriting,
+    /// `stats detail` with no word it knows.
+    DetailUsage,
+    /// `stats detail` under `-X`.
+    DetailNotAllowed,
     /// A meta flag that no meta command knows.
     MetaInvalidFlag,
     /// A meta flag given twice.
@@ -151,7 +165,14 @@ impl ErrorText {
             Self::AutomoveWindow => "CLIENT_ERROR automove window too low or too high",
             Self::LruTooMuch => "ERROR hot and warm pcts must not exceed 80",
             Self::LruNoFactor => "ERROR hot/warm age factors must be greater than 0",
+            Self::Unauthenticated => "CLIENT_ERROR unauthenticated",
+            Self::AuthenticationFailure => "CLIENT_ERROR authentication failure",
+            Self::AuthTokenFormat => "CLIENT_ERROR bad authentication token format",
+            Self::AuthTokenTermination => "CLIENT_ERROR bad command line termination",
+            Self::AuthTokenTooLong => "CLIENT_ERROR auth token too long",
             Self::NoMemoryWriting => "SERVER_ERROR out of memory writing get response",
+            Self::DetailUsage => "CLIENT_ERROR usage: stats detail on|off|dump",
+            Self::DetailNotAllowed => "CLIENT_ERROR stats detail not allowed",
             Self::MetaInvalidFlag => "CLIENT_ERROR invalid flag",
             Self::MetaDuplicateFlag => "CLIENT_ERROR duplicate flag",
             Self::MetaInvalidOrDuplicateFlag => "CLIENT_ERROR invalid or duplicate flag",

@@ -12,8 +12,8 @@ mod upkeep;
 pub use errors::ErrorText;
 pub use reply::Reply;
 pub use request::{
-    Admin, Arithmetic, ArithmeticExtras, Delete, DeleteExtras, Fetch, FetchExtras, FetchOptions, MetaCommand, MetaLine,
-    Mode, Refused, Request, Shutdown, Store, StoreExtras,
+    Admin, Arithmetic, ArithmeticExtras, Delete, DeleteExtras, Detail, Fetch, FetchExtras, FetchOptions, MetaCommand,
+    MetaLine, Mode, Refused, Request, Shutdown, Store, StoreExtras,
 };
 pub use upkeep::{Cachedump, Classes, Crawler, ItemLines, Lru, Millionths, Reassign, Slabs};
 

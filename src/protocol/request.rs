@@ -280,6 +280,21 @@ pub enum Admin<'a> {
         /// The report's name.
         report: &'a [u8],
     },
+    /// `stats detail`.
+    StatsDetail(Detail),
+}
+
+/// What is asked about the statistics of key prefixes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Begin to count.
+    On,
+    /// Stop counting.
+    Off,
+    /// Show what was counted.
+    Dump,
+    /// Nothing known.
+    Unknown,
 }
 
 /// How the server is to end.

@@ -87,6 +87,8 @@ impl Acceptor {
             doors.push(Door { listener, has_waiting: true });
         }
         let counters = shared.counters().register();
+        // memcached counts a listener as a connection that came.
+        counters.total_connections.add(doors.len().try_into().unwrap_or(0));
         Ok(Self { poll, doors, roster, limits, shared, counters, clock, paused_at: None })
     }
 
@@ -239,9 +241,11 @@ mod tests {
         let shared = Arc::new(Shared::new(SharedOptions {
             options: command::Options::default(),
             store: Arc::new(Store::open(&store::Options::default()).expect("memory")),
+            tokens: None,
             settings: Vec::new(),
             started: clock.now(),
             pid: 1,
+            listeners: Vec::new(),
         }));
         let acceptor = Acceptor::new(poll, listeners, Arc::clone(&roster), limits, shared, clock);
         let acceptor = acceptor.expect("descriptors");
@@ -262,7 +266,7 @@ mod tests {
         assert_eq!(line, REFUSAL);
         assert_eq!(fixture.roster.connections(), 1);
         assert_eq!(fixture.acceptor.counters.rejected_connections.get(), 1);
-        assert_eq!(fixture.acceptor.counters.total_connections.get(), 1);
+        assert_eq!(fixture.acceptor.counters.total_connections.get(), 2, "the listener and one client");
         assert!(fixture.roster.is_accepting());
     }
 
@@ -279,7 +283,7 @@ mod tests {
         fixture.roster.closed(0);
         fixture.acceptor.accept_all();
         assert_eq!(fixture.roster.connections(), 1);
-        assert_eq!(fixture.acceptor.counters.total_connections.get(), 2);
+        assert_eq!(fixture.acceptor.counters.total_connections.get(), 3, "the listener and two clients");
     }
 
     #[test]

@@ -6,7 +6,8 @@
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 
-use crate::command::Commands;
+use crate::bytes::Buffer;
+use crate::command::{Activity, Commands, Inhabitant};
 use crate::conn::{Connection, Next, Output, Turn};
 use crate::net::Stream;
 use crate::sys::process::{self, Signal};
@@ -71,10 +72,10 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(stream: Stream, now: Seconds) -> Self {
+    pub(super) fn new(stream: Stream, connection: Connection, now: Seconds) -> Self {
         Self {
             stream,
-            connection: Connection::new(),
+            connection,
             next: Next::Read,
             is_readable: false,
             is_writable: true,
@@ -87,6 +88,19 @@ impl Client {
 
     pub(super) fn stream(&mut self) -> &mut Stream {
         &mut self.stream
+    }
+
+    /// Appends its lines of `stats conns`.
+    pub(super) fn describe(&self, now: Seconds, out: &mut Buffer) {
+        let activity = if self.next == Next::Yield { Activity::Queued } else { self.connection.activity() };
+        let inhabitant = Inhabitant {
+            fd: self.stream.descriptor(),
+            address: &self.stream.peer_text(),
+            listen_address: Some(&self.stream.local_text()),
+            activity,
+            silent_seconds: now.0.saturating_sub(self.last_heard.0),
+        };
+        inhabitant.push(out);
     }
 
     /// Notes what the kernel says.

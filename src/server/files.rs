@@ -1,13 +1,83 @@
-//! The files by which other programs find this one: the pidfile and the file of bound ports.
+//! The files by which other programs find this one, the pidfile and the file of bound ports, and the file of tokens.
 //!
-//! Both are written beside their place and renamed, so that nobody reads half of one.
+//! What is written is written beside its place and renamed, so that nobody reads half of it.
 
+use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::auth::{TOKENS_MAX, Tokens};
 use crate::net::{Family, Listener};
 use crate::sys::process::is_alive;
+
+/// More of a file of tokens is not read: eight lines of 256 bytes count, the rest may be notes.
+const TOKENS_FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// Where tokens are read from, at the start and again later.
+#[derive(Debug)]
+pub struct TokensFile {
+    /// Absolute: a daemon leaves the folder that a relative path starts from.
+    path: PathBuf,
+}
+
+/// Why tokens could not be read, in memcached's words.
+#[derive(Debug)]
+pub enum TokensError {
+    /// The file could not be opened or read.
+    Unreadable(PathBuf, io::Error),
+    /// It is not what it should be.
+    Malformed(PathBuf),
+}
+
+impl fmt::Display for TokensError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(path, error) => {
+                write!(f, "Could not open authfile [{}] for reading, error {error}", path.display())
+            }
+            Self::Malformed(path) => {
+                write!(f, "Authfile [{}] has a malformed entry. Should be 'user:password'", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for TokensError {}
+
+impl TokensFile {
+    /// The file, and what it says now.
+    ///
+    /// # Errors
+    /// When it cannot be read or a line of it is no token.
+    pub fn open(path: &Path) -> Result<(Self, Tokens), TokensError> {
+        let file = Self { path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()) };
+        let tokens = file.read()?;
+        Ok((file, tokens))
+    }
+
+    /// What it says now.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn read(&self) -> Result<Tokens, TokensError> {
+        let unreadable = |error| TokensError::Unreadable(self.path.clone(), error);
+        let file = fs::File::open(&self.path).map_err(unreadable)?;
+        let mut text = Vec::new();
+        file.take(TOKENS_FILE_BYTES_MAX).read_to_end(&mut text).map_err(unreadable)?;
+        let tokens = Tokens::parse(&text).map_err(|_| TokensError::Malformed(self.path.clone()))?;
+        if tokens.is_cut() {
+            log::warn!("authfile [{}]: only the first {TOKENS_MAX} lines are heeded", self.path.display());
+        }
+        Ok(tokens)
+    }
+
+    /// Its place.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
 
 /// Writes `-P`'s file: this process's number and a line end. A living process in an older one is worth a
 /// warning, not more: numbers are used again.
@@ -52,7 +122,7 @@ fn replace(path: &Path, ending: &str, text: &str) -> io::Result<()> {
 mod tests {
     use std::fs;
 
-    use super::{write_pidfile, write_ports};
+    use super::{TokensError, TokensFile, write_pidfile, write_ports};
     use crate::net::{Endpoint, Options, Port, bind};
 
     #[test]
@@ -70,5 +140,18 @@ mod tests {
         assert_eq!(fs::read_to_string(&ports).expect("written"), format!("TCP INET: {port}\n"));
         assert_eq!(fs::read_dir(&folder).expect("ours").count(), 2);
         fs::remove_dir_all(&folder).expect("ours");
+    }
+
+    #[test]
+    fn a_file_without_tokens_says_which_one_it_is() {
+        let path = std::env::temp_dir().join(format!("flagstone-tokens-{}", std::process::id()));
+        let missing = TokensFile::open(&path).expect_err("not there");
+        assert!(matches!(&missing, TokensError::Unreadable(..)), "{missing}");
+        fs::write(&path, "nocolon\n").expect("writable");
+        let malformed = TokensFile::open(&path).expect_err("no token").to_string();
+        assert!(malformed.starts_with("Authfile [") && malformed.contains("flagstone-tokens"), "{malformed}");
+        fs::write(&path, "a:b").expect("writable");
+        TokensFile::open(&path).expect("a token");
+        fs::remove_file(&path).expect("ours");
     }
 }

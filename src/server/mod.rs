@@ -22,9 +22,11 @@ pub mod worker;
 
 use acceptor::{Acceptor, Limits};
 use clock::Clock;
+use files::TokensFile;
 use roster::{Roster, WAKE};
 use worker::{Worker, WorkerOptions};
 
+use crate::auth::Tokens;
 use crate::command::{Shared, SharedOptions};
 use crate::config::Config;
 use crate::net::{self, Listener};
@@ -39,6 +41,8 @@ pub enum StartError {
     Bind(net::BindError),
     /// The memory for the items could not be had.
     Store(store::OpenError),
+    /// The tokens that clients are to show could not be read.
+    Tokens(files::TokensError),
     /// The kernel refused descriptors or threads.
     System(io::Error),
 }
@@ -48,6 +52,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Bind(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
+            Self::Tokens(error) => error.fmt(f),
             Self::System(error) => write!(f, "failed to start threads: {error}"),
         }
     }
@@ -67,6 +72,7 @@ pub struct Server {
     config: Config,
     listeners: Vec<Listener>,
     store: Store,
+    tokens: Option<(TokensFile, Tokens)>,
 }
 
 /// A server that serves.
@@ -76,17 +82,23 @@ pub struct Running {
     threads: Vec<JoinHandle<()>>,
     maintenance: JoinHandle<()>,
     watch: JoinHandle<()>,
+    shared: Arc<Shared>,
+    tokens_file: Option<TokensFile>,
 }
 
 impl Server {
-    /// Reserves the memory and binds the sockets.
+    /// Reads the tokens, reserves the memory and binds the sockets.
     ///
     /// # Errors
     /// When the machine does not have what the options ask for.
     pub fn open(config: Config) -> Result<Self, StartError> {
+        let tokens = match &config.auth.file {
+            None => None,
+            Some(path) => Some(TokensFile::open(path).map_err(StartError::Tokens)?),
+        };
         let store = Store::open(&config.store).map_err(StartError::Store)?;
         let listeners = net::bind(&config.net).map_err(StartError::Bind)?;
-        Ok(Self { config, listeners, store })
+        Ok(Self { config, listeners, store, tokens })
     }
 
     /// The listening sockets, in the order of the options.
@@ -106,14 +118,20 @@ impl Server {
         let wakers = polls.iter().map(waker).collect::<io::Result<Vec<_>>>()?;
         let roster = Arc::new(Roster::new(waker(&door)?, wakers));
         let clock = Clock::start();
+        let (tokens_file, tokens) = self.tokens.unzip();
         let settings = self.config.settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let shared = Arc::new(Shared::new(SharedOptions {
             options: self.config.commands,
             store: Arc::new(self.store),
+            tokens,
             settings,
             started: clock.now(),
             pid: std::process::id(),
+            listeners: self.listeners.iter().map(Listener::name).collect(),
         }));
+        // Before anybody can ask.
+        let of_census = Arc::clone(&roster);
+        shared.census().on_census(move || of_census.wake_workers());
         let limits = Limits { connections_max: clients.connections_max, refuse_fast: clients.refuse_fast };
         let acceptor = Acceptor::new(door, self.listeners, Arc::clone(&roster), limits, Arc::clone(&shared), clock)?;
         // Before any worker can have a client that watches.
@@ -142,11 +160,26 @@ impl Server {
         let (called, woken) = (maintenance.thread().clone(), Arc::clone(&roster));
         shared.store().on_work(move || called.unpark());
         shared.store().on_drain(move || woken.wake_workers());
-        Ok(Running { roster, threads, maintenance, watch })
+        Ok(Running { roster, threads, maintenance, watch, shared, tokens_file })
     }
 }
 
 impl Running {
+    /// Reads files again (SIGHUP). What is wrong with one is logged, and what held before goes on.
+    pub fn reload(&self) {
+        let (Some(file), Some(gate)) = (&self.tokens_file, self.shared.gate()) else {
+            log::warn!("SIGHUP: there are no files to read again");
+            return;
+        };
+        match file.read() {
+            Ok(tokens) => {
+                gate.replace(tokens);
+                log::warn!("SIGHUP: new tokens of {}", file.path().display());
+            }
+            Err(error) => log::error!("SIGHUP: the old tokens stay: {error}"),
+        }
+    }
+
     /// Ends all threads and waits for them. Requests that have been read are answered.
     pub fn stop(self) {
         self.roster.stop();

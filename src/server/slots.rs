@@ -30,6 +30,16 @@ impl<T> Slots<T> {
         self.free.len() == self.slots.len()
     }
 
+    /// How many places there are, free ones included.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The clients in `count` places from this one on. A client keeps its place as long as it stays.
+    pub(super) fn part(&self, place: usize, count: usize) -> impl Iterator<Item = &T> {
+        self.slots.iter().skip(place).take(count).filter_map(|slot| slot.client.as_ref())
+    }
+
     pub(super) fn insert(&mut self, client: T) -> Token {
         let place = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { generation: 0, client: None });

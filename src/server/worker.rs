@@ -14,8 +14,9 @@ use super::client::{Bench, Client, Verdict};
 use super::clock::Clock;
 use super::roster::{Roster, WAKE};
 use super::slots::{self, Slots};
-use crate::command::{Commands, Shared};
-use crate::conn::{Output, Turn};
+use crate::bytes::Buffer;
+use crate::command::{CONNECTIONS_A_TURN, Commands, Shared};
+use crate::conn::{Connection, Output, Turn};
 use crate::net::Stream;
 use crate::sync::{Arc, Ordering};
 use crate::telemetry::watch::{Call, CloseReason, Event, Kinds, Peer, Transport};
@@ -80,6 +81,16 @@ pub struct Worker {
     next_idle_scan: Seconds,
     /// Turns so far.
     turns: u64,
+    census: Enumerator,
+}
+
+/// How far a worker is with what it is asked about its clients.
+#[derive(Debug)]
+struct Enumerator {
+    /// Censuses answered.
+    answered: u64,
+    /// Places written about in the present one.
+    place: usize,
 }
 
 impl Worker {
@@ -98,6 +109,7 @@ impl Worker {
             requests_per_turn,
             idle_seconds_max,
             commands,
+            census: Enumerator { answered: shared.census().join(), place: 0 },
             shared,
             slots: Slots::new(),
             run_queue: VecDeque::new(),
@@ -128,11 +140,12 @@ impl Worker {
             self.close(token, CloseReason::Normal);
         }
         self.commands.end_turn();
+        self.shared.census().leave(self.census.answered);
     }
 
     /// How long the poll may sleep.
     fn patience(&self) -> Option<Duration> {
-        if !self.run_queue.is_empty() {
+        if !self.run_queue.is_empty() || self.is_asked() {
             return Some(Duration::ZERO);
         }
         if !self.waiting.is_empty() {
@@ -162,6 +175,9 @@ impl Worker {
             self.serve_left_over(queued, waiting, budget);
         }
         self.scan_idle();
+        if self.is_asked() {
+            self.answer_census();
+        }
         if self.commands.readers_hold_too_much() {
             let has_served = queued > 0 || events.iter().any(|event| event.token() != WAKE);
             self.close_slow_readers(has_served);
@@ -269,7 +285,8 @@ impl Worker {
     fn admit(&mut self, stream: Stream) {
         // Relaxed: a gauge for reports.
         self.shared.connections().current.fetch_add(1, Ordering::Relaxed);
-        let token = self.slots.insert(Client::new(stream, self.commands.now().seconds));
+        let connection = if self.commands.asks_for_token() { Connection::stranger() } else { Connection::new() };
+        let token = self.slots.insert(Client::new(stream, connection, self.commands.now().seconds));
         if self.commands.is_watched(Kinds::CONNECTIONS) {
             self.tell_open(token);
         }
@@ -329,6 +346,29 @@ impl Worker {
             self.commands.counters().slow_reader_kicks.bump();
             self.close(slowest, CloseReason::Error);
         }
+    }
+
+    /// Whether a census waits for its clients.
+    #[inline]
+    fn is_asked(&self) -> bool {
+        self.shared.census().asked() != self.census.answered
+    }
+
+    /// Writes about its next clients.
+    #[cold]
+    fn answer_census(&mut self) {
+        let Some(census) = self.shared.census().current() else { return };
+        let now = self.commands.now().seconds;
+        let mut page = Buffer::default();
+        for client in self.slots.part(self.census.place, CONNECTIONS_A_TURN) {
+            client.describe(now, &mut page);
+        }
+        self.census.place += CONNECTIONS_A_TURN;
+        let is_last = self.census.place >= self.slots.len();
+        if is_last {
+            self.census = Enumerator { answered: self.census.answered + 1, place: 0 };
+        }
+        census.add(page, is_last);
     }
 
     /// Once a second, when the option is on.
@@ -396,9 +436,11 @@ mod tests {
             let shared = Arc::new(Shared::new(SharedOptions {
                 options: Options::default(),
                 store: Arc::new(Store::open(&store::Options::default()).expect("memory")),
+                tokens: None,
                 settings: Vec::new(),
                 started: clock.now(),
                 pid: 1,
+                listeners: Vec::new(),
             }));
             let worker = Worker::new(WorkerOptions {
                 number: 0,

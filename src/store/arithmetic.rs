@@ -1,7 +1,7 @@
 //! incr and decr: decimals of 64 bits in place, padded with spaces on the right as memcached pads them.
 
 use super::Store;
-use super::item::{Marks, NewItem, Ref, SMALL_VALUE_BYTES_MAX, mark};
+use super::item::{Marks, NewItem, Ref, SMALL_VALUE_BYTES_MAX, mark, state};
 use super::outcome::{Arithmetic, ArithmeticExtras, ArithmeticOutcome, ArithmeticRequest};
 use super::reserve::Local;
 use super::table::{Found, LockedStripe};
@@ -72,7 +72,7 @@ impl Store {
         let mut buffer = itoa::Buffer::new();
         let digits = buffer.format(number).as_bytes();
         let parts = [digits, &SPACES[..old_len.saturating_sub(digits.len())]];
-        let expiry = chunk.expiry();
+        let (expiry, was_fetched) = (chunk.expiry(), chunk.state() & state::FETCHED != 0);
         let mut change = self.rewritten(request.key, found, &parts, now);
         change.new.expiry = extras.touch.unwrap_or(expiry);
         change.new.marks.own_cas = self.own_cas(extras.own_cas);
@@ -89,6 +89,9 @@ impl Store {
         if digits.len() > old_len {
             // memcached links a new item then, and counts it.
             local.counters.total_items.bump();
+        } else if was_fetched {
+            // And else it is the old item.
+            self.pages.chunk(written.reference).note_fetched();
         }
         let cas = self.wire_cas(stripe, self.pages.chunk(written.reference));
         Ok((ArithmeticOutcome::Value { number, cas, expiry, is_created: false }, false))

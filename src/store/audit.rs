@@ -1,6 +1,6 @@
 //! The audit: recounts everything the store believes about itself. For tests: nobody else may be at work.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Store;
 use super::evict::is_entry_for;
@@ -49,6 +49,7 @@ impl Store {
         let items = number(linked.len());
         ensure!(totals.curr_items == items, "curr_items is {}, the index has {items}", totals.curr_items);
         ensure!(totals.bytes == bytes, "bytes is {}, the items have {bytes}", totals.bytes);
+        self.audit_sizes(&linked)?;
         let (committed_bytes, limit_bytes) = self.pool.budget();
         Ok(Audit { items, bytes, committed_bytes, limit_bytes })
     }
@@ -90,6 +91,18 @@ impl Store {
             }
         }
         Ok(bytes)
+    }
+
+    /// The histogram of sizes, where it is kept.
+    fn audit_sizes(&self, linked: &HashSet<Ref>) -> Result<(), String> {
+        let Some(report) = self.size_report() else { return Ok(()) };
+        let mut sizes = BTreeMap::new();
+        for &reference in linked {
+            *sizes.entry(self.pages.chunk(reference).item_bytes().next_multiple_of(32)).or_default() += 1;
+        }
+        let found: Vec<(u64, u64)> = sizes.into_iter().collect();
+        ensure!(found == report, "the sizes are {found:?}, the histogram says {report:?}");
+        Ok(())
     }
 
     /// The parts of all large items, and that they hold their values.

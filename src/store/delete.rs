@@ -23,6 +23,15 @@ impl Store {
         }
     }
 
+    /// Removes what a key has, uncounted: its new value was refused.
+    pub fn discard(&self, local: &mut Local, key: Key<'_>, now: Seconds) {
+        let mut stripe = self.index.lock(key.hash);
+        if let Ok(found) = self.lookup(&mut stripe, local, key, now) {
+            stripe.remove(key.hash, found.slot);
+            self.let_go(local, found.reference);
+        }
+    }
+
     fn delete_whole(&self, local: &mut Local, key: Key<'_>, compare: Option<u64>, now: Seconds) -> DeleteOutcome {
         let mut stripe = self.index.lock(key.hash);
         let Ok(found) = self.lookup(&mut stripe, local, key, now) else { return DeleteOutcome::NotFound };

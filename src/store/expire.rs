@@ -162,8 +162,6 @@ impl Store {
         for victim in dead {
             if self.evict(local, victim, now) {
                 sweep.looks[class.index()].reclaimed += 1;
-                local.counters.sweep_reclaimed.bump();
-                local.class(class).crawler_reclaimed.bump();
             }
         }
         if done {
@@ -207,7 +205,7 @@ impl Store {
             *checked += 1;
             if self.looks_dead(&guard, chunk, now) {
                 let hash = self.index.hash(chunk.key(&*guard));
-                dead.push(Victim { reference, hash, cas: Some(chunk.cas()), reason: Reason::Dead });
+                dead.push(Victim { reference, hash, cas: Some(chunk.cas()), reason: Reason::Swept });
             } else if chunk.state() & state::HAS_EXPTIME != 0
                 && let Expiry::At(deadline) = chunk.expiry()
             {

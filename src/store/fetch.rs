@@ -238,15 +238,20 @@ impl Store {
         match self.why_dead(stripe, self.pages.chunk(found.reference), now) {
             None => Ok(found),
             Some(miss) => {
-                self.remove_dead(stripe, local, key, found);
+                self.remove_dead(stripe, local, key, found, miss);
                 Err(miss)
             }
         }
     }
 
     #[cold]
-    fn remove_dead(&self, stripe: &mut LockedStripe<'_>, local: &mut Local, key: Key<'_>, found: Found) {
-        self.count_reclaimed(local, found.reference, self.pages.chunk(found.reference));
+    fn remove_dead(&self, stripe: &mut LockedStripe<'_>, local: &mut Local, key: Key<'_>, found: Found, miss: Miss) {
+        let chunk = self.pages.chunk(found.reference);
+        match miss {
+            Miss::Flushed if self.vanished_at_flush(chunk) => {}
+            Miss::Flushed => local.counters.found_flushed.bump(),
+            Miss::Expired | Miss::Absent => local.counters.found_expired.bump(),
+        }
         stripe.remove(key.hash, found.slot);
         self.let_go(local, found.reference);
     }
@@ -272,6 +277,9 @@ impl Store {
         let class = local.class(self.class_of(reference));
         class.number.bump();
         class.mem_requested.add(bytes);
+        if let Some(sizes) = &local.sizes {
+            sizes.add(bytes);
+        }
     }
 
     /// Counts an item that is no longer in the index, or about to change its size.
@@ -282,6 +290,9 @@ impl Store {
         let class = local.class(self.class_of(reference));
         class.number.sub(1);
         class.mem_requested.sub(bytes);
+        if let Some(sizes) = &local.sizes {
+            sizes.remove(bytes);
+        }
     }
 
     /// Renews an item's expiry and marks; the item's reference afterwards.

@@ -388,6 +388,12 @@ impl<'a> Chunk<'a> {
         }
     }
 
+    /// Notes a use that is no hit: nobody got the value.
+    pub(super) fn note_use(self, now: Seconds) {
+        self.update_state(raised);
+        self.u16_at(ACCESS_AT).store(access_of(now), Ordering::Relaxed);
+    }
+
     /// Whether the value lies in a chain of parts.
     #[inline]
     pub(super) fn is_large(self) -> bool {
@@ -592,6 +598,11 @@ impl<'a> Chunk<'a> {
             // another chunk.
             unsafe { std::ptr::copy_nonoverlapping(part.as_ptr(), target, part.len()) };
         }
+    }
+
+    /// Says that somebody got the value.
+    pub(super) fn note_fetched(self) {
+        self.update_state(|bits| bits | state::FETCHED);
     }
 
     /// Takes over another item's frequency and whether it was fetched.

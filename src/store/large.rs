@@ -328,6 +328,20 @@ impl Store {
 
     /// Stores an arrived value.
     pub fn commit(&self, local: &mut Local, incoming: Incoming, mode: Mode, now: Seconds) -> StoreOutcome {
+        let outcome = self.commit_arrived(local, incoming, mode, now);
+        if outcome != StoreOutcome::NoMemory {
+            self.count_set(local, None);
+        }
+        outcome
+    }
+
+    /// Gives up on an arrived value that does not end where its line said.
+    pub fn abandon_spoiled(&self, local: &mut Local, incoming: Incoming) {
+        self.count_set(local, None);
+        self.abandon(local, incoming);
+    }
+
+    fn commit_arrived(&self, local: &mut Local, incoming: Incoming, mode: Mode, now: Seconds) -> StoreOutcome {
         debug_assert_eq!(incoming.missing(), 0, "the whole value has arrived");
         if matches!(mode, Mode::Append | Mode::Prepend) {
             return self.join_arrived(local, incoming, mode, now);
@@ -344,10 +358,12 @@ impl Store {
                     return refusal;
                 }
             }
+            let replaced = found.as_ref().ok().copied();
             match self.link_large(&mut stripe, local, &incoming, found) {
                 Ok(wants_row) => {
                     let cas = self.wire_cas(&stripe, self.pages.chunk(incoming.head));
-                    self.count_store(local, self.class_of(incoming.head));
+                    self.count_cas_hit(local, mode, replaced);
+                    local.counters.total_items.bump();
                     drop(stripe);
                     self.after_write(wants_row);
                     self.give_share_back(&incoming);
@@ -406,7 +422,7 @@ impl Store {
         now: Seconds,
     ) -> StoreOutcome {
         match self.build(local, request, &[Source::Slice(value)], now) {
-            Ok(incoming) => self.commit(local, incoming, request.mode, now),
+            Ok(incoming) => self.commit_arrived(local, incoming, request.mode, now),
             Err(refusal) => refusal,
         }
     }
@@ -540,7 +556,7 @@ impl Store {
         let outcome = match added {
             Source::Slice(value) => self.store(local, &request, value, now),
             Source::Chain(_) => match self.build(local, &request, &[added], now) {
-                Ok(incoming) => self.commit(local, incoming, Mode::Add, now),
+                Ok(incoming) => self.commit_arrived(local, incoming, Mode::Add, now),
                 Err(refusal) => refusal,
             },
         };
@@ -586,7 +602,7 @@ impl Store {
         let linked = self.link_large(&mut stripe, local, &incoming, found);
         linked.expect("replacing needs no cell");
         let cas = self.wire_cas(&stripe, head);
-        self.count_store(local, self.class_of(incoming.head));
+        local.counters.total_items.bump();
         self.give_share_back(&incoming);
         Some(StoreOutcome::Stored { cas, value_len: incoming.total })
     }

@@ -20,6 +20,7 @@ mod outcome;
 mod rebalance;
 mod report;
 mod reserve;
+mod sizes;
 mod slab;
 mod table;
 mod upkeep;
@@ -46,6 +47,7 @@ use self::evict::ghost::Ghost;
 use self::item::{Chunk, small_item_bytes};
 use self::rebalance::Mover;
 use self::report::ClassCounters;
+use self::sizes::Sizes;
 use self::slab::classes::ClassTable;
 use self::slab::page::Pages;
 use self::slab::pool::Pool;
@@ -56,7 +58,7 @@ use crate::hash::KeyHasher;
 use crate::limits::{CLIENT_FLAGS_BYTES, MEMCACHED_ITEM_OVERHEAD_BYTES};
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, Rank};
 use crate::telemetry::{Registry, StoreCounters};
-use crate::time::Expiry;
+use crate::time::{Expiry, Seconds};
 
 /// Rows of the index up to which its items, some ten in a row for each stripe, are taken to fit a processor's own caches.
 const ROWS_IN_CACHES: u32 = 4;
@@ -73,6 +75,7 @@ pub struct Store {
     ghost: Ghost,
     counters: Registry<StoreCounters>,
     class_counters: Registry<Vec<ClassCounters>>,
+    sizes: Registry<Sizes>,
     /// Rises when a page begins to drain: threads then give back what they hold.
     drain_epoch: AtomicU32,
     mover: Mutex<Mover>,
@@ -83,6 +86,8 @@ pub struct Store {
     incoming_bytes: AtomicU64,
     /// Bytes of large items that are gone from the index and still being read.
     orphaned_bytes: AtomicU64,
+    /// See [`Store::flush_all`]; `u32::MAX`: never.
+    unseen_from: AtomicU32,
     /// The background thread has been called since it last looked.
     nudged: AtomicBool,
     nudge: OnceLock<Callback>,
@@ -124,10 +129,12 @@ impl Store {
             index,
             counters: Registry::new(),
             class_counters: Registry::new(),
+            sizes: Registry::new(),
             drain_epoch: AtomicU32::new(0),
             wanted: AtomicU32::new(0),
             incoming_bytes: AtomicU64::new(0),
             orphaned_bytes: AtomicU64::new(0),
+            unseen_from: AtomicU32::new(u32::MAX),
             nudged: AtomicBool::new(false),
             nudge: OnceLock::new(),
             call_threads: OnceLock::new(),
@@ -228,6 +235,15 @@ impl Store {
         }
     }
 
+    /// Whether a flushed item is one that memcached would have looked for and removed during its `flush_all`.
+    #[cold]
+    fn vanished_at_flush(&self, chunk: Chunk<'_>) -> bool {
+        let unseen_from = self.unseen_from.load(Ordering::Relaxed);
+        // Access times wrap: half of their range lies in the past.
+        let since = chunk.access().wrapping_sub(item::access_of(Seconds(unseen_from)));
+        unseen_from != u32::MAX && since <= u16::MAX / 2
+    }
+
     /// Calls the background thread, unless it has been called already.
     fn nudge(&self) {
         // Relaxed: a hint; the call itself orders what it needs.
@@ -250,8 +266,11 @@ impl Store {
         true
     }
 
-    /// Makes everything stored so far invisible; what is stored right after stays.
-    pub fn flush_all(&self) {
+    /// Makes everything stored so far invisible; what is stored right after stays. What was stored or asked for from
+    /// the second `unseen_from` on goes without a trace in the counters when somebody misses it.
+    pub fn flush_all(&self, unseen_from: Option<Seconds>) {
+        // Relaxed: decides only what is counted.
+        self.unseen_from.store(unseen_from.map_or(u32::MAX, |second| second.0), Ordering::Relaxed);
         self.index.flush();
         self.nudge();
     }

@@ -27,6 +27,8 @@ pub struct Options {
     pub balance: bool,
     /// `-t`: how many workers will hold a `Local`; bounds what their magazines may keep.
     pub workers: usize,
+    /// `track_sizes`: keep a histogram of item sizes.
+    pub track_sizes: bool,
     /// Seed of the keyed hash.
     pub hash_seed: u64,
 }
@@ -46,6 +48,7 @@ impl Default for Options {
             sweep_items_max: 0,
             balance: true,
             workers: 4,
+            track_sizes: false,
             hash_seed: 0,
         }
     }

@@ -403,8 +403,16 @@ pub struct MemoryReport {
     pub index_buckets: u64,
     /// Pages that belong to no class.
     pub pool_pages: u64,
-    /// Bytes of all pages that belong to a class.
+    /// Bytes of these.
+    pub free_page_bytes: u64,
+    /// Bytes of all pages that belong to a class: the next three together.
     pub page_bytes: u64,
+    /// Bytes of chunks that items have, or threads have in hand.
+    pub used_chunk_bytes: u64,
+    /// Bytes of chunks free to take.
+    pub free_chunk_bytes: u64,
+    /// Bytes at the ends of pages where no chunk fits.
+    pub page_tail_bytes: u64,
     /// Bytes of the eviction queues and the ghost.
     pub eviction_bytes: u64,
     /// Bytes of superblock and page table.

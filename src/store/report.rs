@@ -90,7 +90,7 @@ impl Store {
         totals
     }
 
-    /// The slab classes that have pages, smallest first.
+    /// The slab classes in use, smallest first.
     #[must_use]
     pub fn class_reports(&self) -> Vec<ClassReport> {
         let mut reports: Vec<ClassReport> = self.pages.classes.all().map(|class| self.class_report(class)).collect();
@@ -99,7 +99,8 @@ impl Store {
                 counters.add_to(report);
             }
         });
-        reports.retain(|report| report.total_pages > 0);
+        // A class without a page has counts when its items found room in another.
+        reports.retain(|report| report.total_pages > 0 || report.cmd_set > 0);
         reports
     }
 
@@ -124,14 +125,24 @@ impl Store {
     #[must_use]
     pub fn memory_report(&self) -> MemoryReport {
         let (committed_bytes, limit_bytes) = self.pool.budget();
-        let pages: u64 = self.classes.iter().map(|class| u64::from(class.lock().pages)).sum();
+        let (mut page_bytes, mut chunk_bytes, mut free_chunk_bytes) = (0, 0, 0);
+        for class in self.pages.classes.all() {
+            let report = self.class_report(class);
+            page_bytes += report.page_bytes;
+            chunk_bytes += report.chunk_size * report.chunks_per_page * report.total_pages;
+            free_chunk_bytes += report.chunk_size * report.free_chunks;
+        }
         MemoryReport {
             limit_bytes,
             committed_bytes,
             index_bytes: self.index.bytes(),
             index_buckets: self.index.bucket_count(),
             pool_pages: number(self.pool.free_pages()),
-            page_bytes: pages * number(self.pages.page_bytes),
+            free_page_bytes: number(self.pool.free_pages() * self.pages.page_bytes),
+            page_bytes,
+            used_chunk_bytes: chunk_bytes.saturating_sub(free_chunk_bytes),
+            free_chunk_bytes,
+            page_tail_bytes: page_bytes - chunk_bytes,
             eviction_bytes: number(self.blocks.bytes() + self.ghost.bytes()),
             head_bytes: self.arena.head_bytes(self.options.limit_bytes),
         }

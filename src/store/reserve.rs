@@ -9,6 +9,7 @@ use crossbeam::utils::CachePadded;
 use super::evict::{Means, Pick, Reason, Surroundings, Victim};
 use super::item::{Chunk, Ref, state};
 use super::report::ClassCounters;
+use super::sizes::Sizes;
 use super::slab::ClassState;
 use super::slab::classes::{ClassId, EXTENT_BYTES};
 use super::slab::pool::Asker;
@@ -31,6 +32,8 @@ const ROUNDS_MAX: usize = 64;
 pub struct Local {
     pub(super) counters: Arc<CachePadded<StoreCounters>>,
     pub(super) class_counters: Arc<CachePadded<Vec<ClassCounters>>>,
+    /// Items by their size, with `track_sizes`.
+    pub(super) sizes: Option<Arc<CachePadded<Sizes>>>,
     magazines: Vec<Magazine>,
     /// Bytes of the chunks in all magazines.
     held_bytes: usize,
@@ -72,6 +75,8 @@ impl Local {
             class_counters: store
                 .class_counters
                 .register_with(|| store.pages.classes.all().map(|_| ClassCounters::default()).collect()),
+            sizes: (store.options.track_sizes)
+                .then(|| store.sizes.register_with(|| Sizes::new(store.options.item_bytes_max))),
             magazines: store.pages.classes.all().map(|_| Magazine::default()).collect(),
             held_bytes: 0,
             frees: 0,
@@ -267,7 +272,7 @@ impl Store {
         }
         let dead = self.why_dead(&stripe, chunk, now);
         let is_spared = match victim.reason {
-            Reason::Dead => true,
+            Reason::Dead | Reason::Swept => true,
             Reason::Small | Reason::Main => chunk.state() & state::FREQUENCY != 0,
             // One that is being read gives no memory back: its page is left to its readers.
             Reason::Forced => chunk.is_large() && chunk.pins() > 1,
@@ -277,7 +282,7 @@ impl Store {
         }
         stripe.remove(victim.hash, slot);
         match dead {
-            Some(_) => self.count_reclaimed(local, victim.reference, chunk),
+            Some(_) => self.count_reclaimed(local, victim, chunk),
             None => self.count_evicted(local, &stripe, victim.reference, now),
         }
         self.let_go(local, victim.reference);
@@ -297,10 +302,15 @@ impl Store {
         chunk.expiry().has_passed(now).then_some(Miss::Expired)
     }
 
-    pub(super) fn count_reclaimed(&self, local: &Local, reference: Ref, chunk: Chunk<'_>) {
-        let class = local.class(self.class_of(reference));
-        local.counters.reclaimed.bump();
-        class.reclaimed.bump();
+    fn count_reclaimed(&self, local: &Local, victim: Victim, chunk: Chunk<'_>) {
+        let class = local.class(self.class_of(victim.reference));
+        if victim.reason == Reason::Swept {
+            local.counters.sweep_reclaimed.bump();
+            class.crawler_reclaimed.bump();
+        } else {
+            local.counters.reclaimed.bump();
+            class.reclaimed.bump();
+        }
         if chunk.state() & state::FETCHED == 0 {
             local.counters.expired_unfetched.bump();
             class.expired_unfetched.bump();

@@ -33,7 +33,6 @@ pub(super) struct Change<'c> {
 /// An item written under the lock.
 pub(super) struct Written {
     pub(super) reference: Ref,
-    pub(super) class: ClassId,
     /// The stripe would be better off with another row.
     pub(super) wants_row: bool,
 }
@@ -71,16 +70,58 @@ impl Store {
         if self.is_too_large(request.key.bytes.len(), request.client_flags, value.len()) {
             return StoreOutcome::TooLarge;
         }
-        if matches!(request.mode, Mode::Append | Mode::Prepend) {
-            return self.join(local, request, value, now);
+        let class = self.class_of_new(request, value.len());
+        let outcome = if matches!(request.mode, Mode::Append | Mode::Prepend) {
+            self.join(local, request, value, now)
+        } else {
+            self.put_any(local, request, value, class, now)
+        };
+        if outcome != StoreOutcome::NoMemory {
+            self.count_set(local, class);
         }
-        let marks = request.marks(self);
-        let mut bytes = small_item_bytes(request.key.bytes.len(), request.client_flags, request.expiry, value.len());
+        outcome
+    }
+
+    /// Counts a store command whose value came and does not end where its line said.
+    pub fn count_spoiled(&self, local: &Local, request: &StoreRequest<'_>, value_len: usize) {
+        self.count_set(local, self.class_of_new(request, value_len));
+    }
+
+    /// Counts a store command in the class of what it sent, whatever became of it: memcached has allocated the item
+    /// before it looks for the key. `None`: it came in pieces.
+    pub(super) fn count_set(&self, local: &Local, class: Option<ClassId>) {
+        local.class(class.unwrap_or_else(|| self.pages.classes.extent())).cmd_set.bump();
+    }
+
+    /// Counts a cas that stored, in the class of what it replaced: not before, as a write may take several attempts.
+    #[inline]
+    pub(super) fn count_cas_hit(&self, local: &Local, mode: Mode, found: Option<Found>) {
+        if let (Mode::Cas(_), Some(found)) = (mode, found) {
+            local.class(self.class_of(found.reference)).cas_hits.bump();
+        }
+    }
+
+    /// The class for a new item; `None`: it is stored in pieces.
+    #[inline]
+    fn class_of_new(&self, request: &StoreRequest<'_>, value_len: usize) -> Option<ClassId> {
+        let mut bytes = small_item_bytes(request.key.bytes.len(), request.client_flags, request.expiry, value_len);
         if let Some(extras) = request.extras {
             // What turns out to be stored as out of date needs a mark, and perhaps the old item's exptime.
-            bytes += if extras.or_stale { STALE_BYTES_MAX + marks.bytes() } else { marks.bytes() };
+            bytes += if extras.or_stale { STALE_BYTES_MAX } else { 0 } + extras.marks(self).bytes();
         }
-        match self.small_class(bytes, value.len()) {
+        self.small_class(bytes, value_len)
+    }
+
+    #[inline]
+    fn put_any(
+        &self,
+        local: &mut Local,
+        request: &StoreRequest<'_>,
+        value: &[u8],
+        class: Option<ClassId>,
+        now: Seconds,
+    ) -> StoreOutcome {
+        match class {
             Some(class) => self.put(local, request, value, class, now),
             None => self.put_large(local, request, value, now),
         }
@@ -110,6 +151,7 @@ impl Store {
                 Ok(verdict) => verdict,
                 Err(refusal) => break refusal,
             };
+            let replaced = found.as_ref().ok().copied();
             let new = NewItem {
                 key: request.key.bytes,
                 value_len: value.len(),
@@ -131,7 +173,8 @@ impl Store {
             let halt = match written {
                 Ok(written) => {
                     let cas = self.wire_cas(&stripe, self.pages.chunk(written.reference));
-                    self.count_store(local, written.class);
+                    self.count_cas_hit(local, request.mode, replaced);
+                    local.counters.total_items.bump();
                     drop(stripe);
                     self.after_write(written.wants_row);
                     break StoreOutcome::Stored { cas, value_len: value.len() };
@@ -191,13 +234,6 @@ impl Store {
         }
     }
 
-    /// Counts a store command that stored.
-    #[inline]
-    pub(super) fn count_store(&self, local: &Local, class: ClassId) {
-        local.counters.total_items.bump();
-        local.class(class).cmd_set.bump();
-    }
-
     /// Whether the mode's condition holds for what is there.
     #[inline(always)]
     pub(super) fn check(
@@ -227,7 +263,7 @@ impl Store {
     ) -> Result<Verdict, StoreOutcome> {
         match (mode, found) {
             (Mode::Add, Ok(found)) => {
-                self.pages.chunk(found.reference).note_hit(now);
+                self.pages.chunk(found.reference).note_use(now);
                 Err(StoreOutcome::NotStored)
             }
             (Mode::Replace | Mode::Append | Mode::Prepend, Err(_)) => Err(StoreOutcome::NotStored),
@@ -237,7 +273,6 @@ impl Store {
                 let cas = self.wire_cas(stripe, self.pages.chunk(found.reference));
                 let is_older = unique != 0 && unique < cas && extras.is_some_and(|extras| extras.or_stale);
                 if self.options.cas && (cas == unique || is_older) {
-                    class.cas_hits.bump();
                     Ok(if is_older { Verdict::Stale } else { Verdict::AsAsked })
                 } else {
                     class.cas_badval.bump();
@@ -291,7 +326,7 @@ impl Store {
         };
         self.pages.chunk(reference).fill(&item, parts);
         match self.link(stripe, local, *key, *found, reference, ghost_hit) {
-            Ok(wants_row) => Ok(Written { reference, class: self.class_of(reference), wants_row }),
+            Ok(wants_row) => Ok(Written { reference, wants_row }),
             Err(_) => {
                 self.keep_chunk(local, reference);
                 Err(Halt::Cell)
@@ -359,8 +394,13 @@ impl Store {
         chunk.overwrite(&mut *stripe.state, parts, cas, new);
         local.counters.bytes.add(growth);
         local.class(class).mem_requested.add(growth);
+        if let Some(sizes) = &local.sizes {
+            let bytes = chunk.item_bytes();
+            sizes.remove(bytes.wrapping_sub(growth));
+            sizes.add(bytes);
+        }
         self.note_expiry(reference, new.expiry);
-        Written { reference, class, wants_row: false }
+        Written { reference, wants_row: false }
     }
 
     /// Makes room for an entry in a stripe whose chain is full: a new row, or one item less. False when there is
@@ -442,7 +482,8 @@ impl Store {
         now: Seconds,
     ) -> StoreOutcome {
         let expiry = extras.create.unwrap_or(request.expiry);
-        self.store(local, &StoreRequest { mode: Mode::Add, expiry, ..*request }, value, now)
+        let request = StoreRequest { mode: Mode::Add, expiry, ..*request };
+        self.put_any(local, &request, value, self.class_of_new(&request, value.len()), now)
     }
 
     /// The item that an append or prepend of so many bytes makes of an old one.
@@ -471,7 +512,7 @@ impl Store {
     ) -> StoreOutcome {
         let linked = self.link(stripe, local, key, Some(found), target, false);
         linked.expect("replacing needs no cell");
-        self.count_store(local, self.class_of(target));
+        local.counters.total_items.bump();
         let chunk = self.pages.chunk(target);
         StoreOutcome::Stored { cas: self.wire_cas(stripe, chunk), value_len: chunk.value_len() }
     }

@@ -5,6 +5,10 @@
 
 pub mod watch;
 
+mod prefixes;
+
+pub use prefixes::{PREFIXES_MAX, PrefixBook, PrefixCounters, PrefixEvent, PrefixTotals};
+
 use crate::sync::{Arc, Mutex, Ordering, Rank, TallyU64};
 
 /// One counter with one writer. The value wraps; gauges (items, bytes) are sums of wrapping differences.
@@ -80,10 +84,6 @@ counters! {
         cmd_meta,
         /// Keys not found by get.
         get_misses,
-        /// Of them, items found expired.
-        get_expired,
-        /// Of them, items found flushed.
-        get_flushed,
         /// Keys found by get.
         get_hits,
         /// delete of a missing key.
@@ -112,6 +112,10 @@ counters! {
         store_too_large,
         /// Values no memory was found for.
         store_no_memory,
+        /// Tokens that clients showed (`-Y`).
+        auth_cmds,
+        /// Of them, wrong ones.
+        auth_errors,
         /// Connections closed for being idle.
         idle_kicks,
         /// Connections closed for reading too slowly while they held memory of values that are gone.
@@ -140,6 +144,10 @@ counters! {
         bytes,
         /// Items ever stored.
         total_items,
+        /// Items that a command of any kind found expired.
+        found_expired,
+        /// Items that a command of any kind found flushed.
+        found_flushed,
         /// Items removed for room.
         evictions,
         /// Of them, items that were never fetched.

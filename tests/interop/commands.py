@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass, field
 
 from differences import NAMES
+from meta_commands import MetaCommands
+from templates import Cas
 
 KEY_BYTES_MAX = 250
 ITEM_BYTES_MAX = 1 << 20
@@ -27,6 +29,8 @@ SCRATCH = b"~s"
 BAD_FORMAT = b"CLIENT_ERROR bad command line format\r\n"
 BAD_EXPTIME = b"CLIENT_ERROR invalid exptime argument\r\n"
 BAD_DELTA = b"CLIENT_ERROR invalid numeric delta argument\r\n"
+BAD_OPAQUE = b"CLIENT_ERROR opaque token too long\r\n"
+BAD_BASE64 = b"CLIENT_ERROR error decoding key\r\n"
 ERROR = b"ERROR\r\n"
 
 # Relative ones outlast any run, so that both servers agree without a shared clock.
@@ -42,9 +46,15 @@ UNKNOWN = [
     b"flush_allx", b"\x81abc", b"\xff\xfe\xfd\xfc", b"noreply k1", b"foo HTTP", b"foo http/1.1", b"foo HTTP/1.1 x",
     b"stats foo", b"0 0 0 0", b"STORED", b"END\t", b"VALUE k 0 1",
 ]
+# Words about memory and its queues that are refused before anything is looked at.
+ADMIN_REFUSED = [
+    b"lru_crawler", b"lru_crawler x", b"lru_crawler sleep x", b"lru_crawler sleep 1000001", b"lru_crawler tocrawl x",
+    b"lru_crawler crawl", b"slabs", b"slabs x", b"slabs reassign 1", b"slabs reassign x y", b"slabs automove x",
+    b"slabs automove 3", b"lru", b"lru x", b"lru mode x", b"lru tune 1", b"lru tune 90 90 1 1",
+]
 # All below 2^63: see the difference "huge-number".
 NUMBERS = [
-    b"0", b"9", b"10", b"99", b"100", b"0005", b"5 ", b" 5", b"999999999999999999", b"", b"18446744073709551616",
+    b"0", b"9", b"10", b"99", b"100", b"0005", b"5 ", b" 5", b"99999999999999999", b"", b"18446744073709551616",
     b"+5", b"5x", b"x", b"1.0", b"-5", b" x ", b"\t1", b"1\r", b"1\n", b"5 6",
 ]
 
@@ -56,15 +66,6 @@ def unmarked(data):
     """
     data = data.replace(b"VERSION ", b"version ")
     return data if data.strip(b" \t\r\n\v\f") else b"x" * len(data)
-
-
-@dataclass(frozen=True)
-class Cas:
-    """A cas command whose unique is filled in per server when it is sent."""
-
-    head: bytes
-    key: bytes
-    tail: bytes
 
 
 @dataclass
@@ -82,14 +83,17 @@ class Frame:
 class Generator:
     """The stream of frames that a seed stands for."""
 
-    def __init__(self, seed, with_flush=True):
+    def __init__(self, seed, full, only_counted=False):
+        """`full`: the oracle knows all of 1.6.45. `only_counted`: commands that both servers count alike."""
         self.random = random.Random(seed)
+        self.full, self.only_counted = full, only_counted
+        self.numbers = NUMBER_KEYS
+        self.meta = MetaCommands(self, full)
         self.past = b"%d" % (int(time.time()) - 100_000)
-        self.with_flush = with_flush
         self.kinds, self.weights = zip(*self._kinds())
         self.new_batch()
         self.ruled = [
-            self.short_line, self.too_few_words, self.leading_space, self.extra_words,
+            self.short_line, self.too_few_words, self.meta_accident, self.leading_space, self.extra_words,
             self.bad_field, self.bad_number, self.noreply_position, self.noreply_unknown, self.nul_key, self.huge_number,
         ]
 
@@ -109,8 +113,9 @@ class Generator:
             (self.touch, 40), (self.delete, 50), (self.unknown, 20), (self.long_key, 15), (self.bad_bytes, 10),
             (self.bad_chunk, 15), (self.large, 0.3), (self.admin, 8), (self.wide_get, 3),
         )
-        if self.with_flush:
+        if not self.only_counted:
             yield self.flush, 3
+            yield from self.meta.kinds()
 
     def batch(self, count, ruled=1 / 15):
         """`count` frames to be sent as one; the share `ruled` of them falls under a rule."""
@@ -157,6 +162,10 @@ class Generator:
             size = self.random.choice([20_000, 100_000, 300_000, 600_000, 1_000_000])
         return self.data(size)
 
+    def piece(self, key):
+        """What is put at an end of a value; it makes no number longer than it could be stored."""
+        return self.random.choice([b"9 ", b"x", b""]) if key in NUMBER_KEYS else self.value(key)
+
     def data(self, size):
         """Random bytes, line ends among them."""
         if size > 5000 or self.random.random() < 0.5:
@@ -187,9 +196,7 @@ class Generator:
     def store(self):
         verb = self.random.choices([b"set", b"add", b"replace", b"append", b"prepend"], [10, 3, 3, 3, 2])[0]
         key = self.key()
-        value = self.value(key)
-        if key in NUMBER_KEYS and verb in (b"append", b"prepend"):
-            value = self.random.choice([b"0", b"9 ", b"x", b""])
+        value = self.piece(key) if verb in (b"append", b"prepend") else self.value(key)
         return self.stored(verb, key, value)
 
     def stored(self, verb, key, value):
@@ -225,7 +232,14 @@ class Generator:
         return b"flush_all" + self.random.choice([b"", b" 0", b" -1", b" x", b" 1x"]) + self.noreply() + self.end()
 
     def admin(self):
-        return b"verbosity " + self.random.choice([b"0", b"1", b"x", b"-1"]) + self.noreply() + self.end()
+        if self.random.random() < 0.7:
+            return b"verbosity " + self.random.choice([b"0", b"1", b"x", b"-1"]) + self.noreply() + self.end()
+        # Replies that tell the same wherever the server stands.
+        lines = [b"cache_memlimit 7", b"cache_memlimit 0", b"cache_memlimit x", b"cache_memlimit", b"cache_memlimit 2000000000"]
+        lines += ADMIN_REFUSED
+        if self.full:
+            lines += [b"shutdown", b"shutdown graceful", b"shutdown x", b"cache_memlimit 1x", b"cache_memlimit -1", b"slabs automove window 2"]
+        return self.random.choice(lines) + self.end()
 
     def unknown(self):
         return self.random.choice(UNKNOWN) + self.end()
@@ -279,7 +293,7 @@ class Generator:
 
     def short_line(self):
         line = self.random.choice([b"\r\n", b"\n", b"a\r\n", b"ab\n", b" \r\n", b"\r\r\n", b"\xff\r\n"])
-        return Frame([line], "short-line", [BAD_FORMAT])
+        return Frame([line], "too-few-words", [BAD_FORMAT])
 
     def too_few_words(self):
         line = self.random.choice([
@@ -358,6 +372,17 @@ class Generator:
     def noreply_unknown(self):
         line = self.random.choice([b"foo noreply", b"noreply", b"foo bar noreply", b"GET k1 noreply"])
         return Frame([line + self.end()], "noreply-unknown", [b"", ERROR])
+
+    def meta_accident(self):
+        """What memcached 1.6.45 does by accident or not at all, held to what is right."""
+        start = b"set ~s 0 0 2 noreply\r\n10\r\n"
+        line, reply = self.random.choice([
+            (b"mg ~s T-1 t\r\n", b"HD t0\r\n"), (b"mg ~s v O" + b"x" * 32 + b"\r\n", BAD_OPAQUE),
+            (b"ma ~s T100 D990 v q k\r\nmg ~s t\r\n", b"HD t100\r\n"), (b"mg Zm9v\x01 b\r\n", BAD_BASE64),
+            (b"ms fnM= 3 b MA q\r\nabc\r\nmg ~s k v\r\n", b"VA 5 k~s\r\n10abc\r\n"),
+            (b"ms fnM= 2 b q\r\nab\r\nms ~s 1 MA q\r\nc\r\nmg ~s k v\r\n", b"VA 3 kfnM= b\r\nabc\r\n"),
+        ])
+        return Frame([start, line, b"delete ~s noreply\r\n"], "meta-accidents", [reply])
 
     def nul_key(self):
         key = self.random.choice([b"~\0", b"~\0s", b"\0\0"])

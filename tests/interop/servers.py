@@ -31,6 +31,10 @@ class Server:
         self.process = None
         self.port = None
 
+    def again(self):
+        """Another server of the same kind, not started yet."""
+        return Server(self.binary, *self.options)
+
     def __enter__(self):
         with tempfile.TemporaryDirectory() as folder:
             ports = os.path.join(folder, "ports")

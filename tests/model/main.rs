@@ -8,6 +8,7 @@ mod random;
 mod reference;
 mod run;
 mod shrink;
+mod upkeep;
 mod walk;
 
 use flagstone::store::Options;
@@ -15,7 +16,13 @@ use run::{Mix, run};
 
 /// A store so small that every edge is near: a few pages, evictions, page moves, index growth.
 fn small(limit_kib: u64) -> Options {
-    Options { limit_bytes: limit_kib << 10, item_bytes_max: 256 << 10, workers: 2, ..Options::default() }
+    Options {
+        limit_bytes: limit_kib << 10,
+        item_bytes_max: 256 << 10,
+        workers: 2,
+        track_sizes: true,
+        ..Options::default()
+    }
 }
 
 #[test]

@@ -487,7 +487,7 @@ impl<'m> Session<'m> {
 
     fn rarely(&mut self) -> &'static str {
         if self.random.one_in(8) {
-            self.store.flush_all();
+            self.store.flush_all(None);
             self.map.clear();
             return "a flush";
         }
@@ -516,7 +516,7 @@ impl<'m> Session<'m> {
 
     /// In the end everything expires or is flushed, and the store is empty.
     fn finish(&mut self, when: &str) {
-        self.store.flush_all();
+        self.store.flush_all(None);
         // Flushed memory is swept a little later.
         for _ in 0..4 {
             self.idle();

@@ -193,7 +193,7 @@ fn what_was_flushed_is_not_shown() {
     for number in 0..100 {
         bench.set(format!("key-{number}").into_bytes());
     }
-    bench.store.flush_all();
+    bench.store.flush_all(None);
     bench.live.clear();
     bench.set(b"after".to_vec());
     let mut hike = bench.begin();

@@ -126,7 +126,7 @@ fn audit(store: &Store, seed: u64) {
 /// In the end everything is flushed, and nothing is left of it.
 fn empty(store: &Store, seed: u64) {
     let mut local = store.local();
-    store.flush_all();
+    store.flush_all(None);
     // Flushed memory is swept a little later.
     for second in 1_000_000..1_000_004 {
         let rests = (0..1_000_000).any(|_| store.step(&mut local, now(second)) != Progress::More);

@@ -57,7 +57,7 @@ impl Items {
 
     /// Whatever this worker stored so far is gone when `flush_all` returns.
     fn flush(&mut self, worker: &mut Worker<'_>) {
-        worker.store.flush_all();
+        worker.store.flush_all(None);
         for number in 0..self.keys.min(50) {
             let key = format!("{}-{number}", worker.number).into_bytes();
             assert!(worker.read(&key, None).is_none(), "an item outlives flush_all");

@@ -16,10 +16,17 @@ mod large;
 #[path = "../model/random.rs"]
 mod random;
 mod values;
+mod walks;
 
 use flagstone::store::Options;
 
 /// A store so small that threads meet everywhere: a few pages, evictions, page moves.
 fn small(limit_kib: u64) -> Options {
-    Options { limit_bytes: limit_kib << 10, item_bytes_max: 256 << 10, workers: 5, ..Options::default() }
+    Options {
+        limit_bytes: limit_kib << 10,
+        item_bytes_max: 256 << 10,
+        workers: 5,
+        track_sizes: true,
+        ..Options::default()
+    }
 }

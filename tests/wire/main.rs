@@ -11,9 +11,15 @@
 //!   `retrieval::a_key_too_long_ends_the_reply_after_the_values_before_it`
 //! - it has those options: `commandline::what_is_not_there_yet_is_refused_by_name`,
 //!   `commandline::help_promises_nothing_that_does_not_work`
+//! - it refuses a list for some time after another, and looks at what follows one only when more comes:
+//!   `dumps::a_client_that_leaves_in_a_dump_disturbs_nobody`,
+//!   `dumps::a_dump_wants_no_replies_before_it_and_lets_requests_follow`
+//! - it lists one queue, which new items reach later: `dumps::a_cachedump_shows_some_items_of_a_class`
 //! - it keeps what they ask for until they take it:
 //!   `backpressure::readers_too_slow_for_values_that_are_gone_are_closed`,
 //!   `backpressure::a_slow_reader_of_values_that_stay_is_left_alone`
+//! - it answers the last of several lines that come together: `auth::each_of_several_lines_is_answered`
+//! - it says nothing of a broken file: `auth::a_broken_file_leaves_the_old_tokens`
 //! - it insists on -u, which the harness gives it:
 //!   `commandline::root_is_warned_and_served_without_a_user`
 //!
@@ -44,16 +50,23 @@
 //! - other texts, names and units: `admin::shutdown_is_refused_unless_enabled`, `admin::version_*`,
 //!   `commandline::version_is_told`, `stats::an_unknown_name_is_an_error`,
 //!   `stats::general_lines_*`, `stats::settings_*`
+//! - takes shorter lines, other numbers and no password with a space before a token, knows no
+//!   token too long, ends with another status: `auth::a_file_*`, `auth::a_short_line_*`,
+//!   `auth::a_token_announced_*`, `auth::a_token_lets_in_*`, `auth::a_wrong_token_*`,
+//!   `auth::everything_else_*`, `auth::the_announcing_line_*`
 //! - checks fewer options: `commandline::a_chunk_size_*`, `commandline::bad_values_*`,
 //!   `commandline::numbers_below_one_*`
 
 mod admin;
 mod arithmetic;
+mod auth;
 mod backpressure;
 mod client;
 mod commandline;
+mod conns;
 mod daemon;
 mod deletion;
+mod dumps;
 mod eviction;
 mod expiry;
 mod flush;
@@ -65,10 +78,13 @@ mod meta_get;
 mod meta_other;
 mod meta_set;
 mod meta_win;
+mod prefixes;
 mod retrieval;
 mod robustness;
 mod server;
 mod signals;
+mod sizes;
 mod stats;
 mod storage;
+mod upkeep;
 mod watch;

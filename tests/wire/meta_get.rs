@@ -39,7 +39,9 @@ fn h_and_l_tell_of_before_and_u_leaves_no_trace() {
     let mut client = server.client();
     client.set("k", "v");
     client.ask("mg k h u\r\n", "HD h0\r\n");
-    client.ask("mg k h l u\r\n", "HD h0 l0\r\n");
+    // The server's second may turn between the set and this.
+    let reply = client.ask_line("mg k h l u\r\n");
+    assert!(matches!(reply.as_str(), "HD h0 l0" | "HD h0 l1"), "{reply}");
     client.ask("mg k h\r\n", "HD h0\r\n");
     client.ask("mg k h\r\n", "HD h1\r\n");
     client.set("k", "w");

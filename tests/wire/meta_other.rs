@@ -153,3 +153,17 @@ fn an_ms_that_cannot_be_read_swallows_its_value_once_its_length_is_known() {
     client.ask(format!("ms {} 2\r\nmn\r\n", "k".repeat(251)), "CLIENT_ERROR bad command line format\r\n");
     client.expect_silence();
 }
+
+#[test]
+fn a_number_that_is_not_longer_stays_the_item_that_was_fetched() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    client.set("n", "12");
+    client.expect_value("n", "12");
+    // One by one: to memcached an item is new, too, while a reply that holds the old one is still to be sent.
+    client.ask("decr n 9\r\n", "3\r\n");
+    client.ask("ma n MD T100\r\n", "HD\r\n");
+    client.ask("mg n h u\r\n", "HD h1\r\n");
+    client.ask("incr n 900\r\n", "902\r\n");
+    client.ask("mg n h u\r\n", "HD h0\r\n");
+}

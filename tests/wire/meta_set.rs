@@ -33,6 +33,14 @@ fn the_mode_says_when_a_value_is_stored() {
 }
 
 #[test]
+fn an_add_that_finds_the_item_is_no_fetch_of_it() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    client.set("k", "1");
+    client.ask("add k 0 0 1\r\n2\r\nms k 1 ME\r\n2\r\nmg k h\r\nmg k h\r\n", "NOT_STORED\r\nNS\r\nHD h0\r\nHD h1\r\n");
+}
+
+#[test]
 fn an_append_may_make_the_item() {
     let server = Server::start(&[]);
     let mut client = server.client();

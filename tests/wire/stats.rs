@@ -1,7 +1,7 @@
 //! stats: which lines there are, in which order, with which values after a scripted session.
 
 use crate::client::Client;
-use crate::server::Server;
+use crate::server::{Server, is_foreign};
 
 /// The lines of `stats` that every build has, in memcached's order.
 const GENERAL: &str = "pid uptime time version libevent pointer_size rusage_user rusage_system max_connections \
@@ -303,4 +303,41 @@ fn an_unknown_name_is_an_error() {
     client.ask("stats nosuch\r\n", "ERROR\r\n");
     client.ask("stats sizes_enable\r\n", "ERROR\r\n");
     client.expect_silence();
+}
+
+#[test]
+fn the_parts_of_the_memory_add_up() {
+    if is_foreign() {
+        return;
+    }
+    let options: [&[&str]; 2] = [&["-m", "8", "-I", "512k"], &["-m", "64"]];
+    for options in options {
+        let server = Server::start(options);
+        let mut client = server.client();
+        expect_memory_to_add_up(&mut client);
+        for number in 0..4000 {
+            let bytes = [10, 700, 3000, 20_000][number % 4];
+            client.ask_much(&crate::client::set_bytes(&format!("k{number}"), &vec![b'v'; bytes]), "STORED\r\n");
+        }
+        expect_memory_to_add_up(&mut client);
+        client.ask("flush_all\r\n", "OK\r\n");
+        expect_memory_to_add_up(&mut client);
+    }
+}
+
+/// The parts are read one after the other, and pages may move meanwhile: then they are read again.
+#[track_caller]
+fn expect_memory_to_add_up(client: &mut Client) {
+    crate::server::wait_for("the parts sum up to committed_bytes", || {
+        let lines = client.stats("");
+        let value = |name: &str| {
+            let line = lines.iter().find(|(line, _)| line == name);
+            line.and_then(|(_, value)| value.parse::<u64>().ok()).expect("each part has its line")
+        };
+        let parts = "bytes chunk_slack_bytes free_chunk_bytes page_tail_bytes free_page_bytes index_bytes \
+            eviction_bytes page_table_bytes";
+        let sum: u64 = parts.split_whitespace().map(value).sum();
+        assert!(value("committed_bytes") <= value("limit_maxbytes"), "more than -m");
+        (sum == value("committed_bytes")).then_some(())
+    });
 }

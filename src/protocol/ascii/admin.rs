@@ -4,18 +4,15 @@ use super::classic::{is_noreply, parse_exptime, refused_unless};
 use super::token::Words;
 use super::upkeep;
 use crate::bytes::parse_u32;
-use crate::protocol::{Admin, ErrorText, Request, Shutdown};
+use crate::protocol::{Admin, Detail, ErrorText, Request, Shutdown};
 
 /// What is not about items. `None`: not a command, as far as is known here.
-pub(super) fn parse<'a>(name: &[u8], mut words: Words<'a>) -> Option<Request<'a>> {
+pub(super) fn parse<'a>(name: &[u8], words: Words<'a>) -> Option<Request<'a>> {
     let request = match name {
         b"version" => Request::Admin(Admin::Version),
         b"quit" => Request::Quit,
         b"watch" => Request::Watch,
-        b"stats" => match words.next().unwrap_or_default() {
-            b"cachedump" => upkeep::parse_cachedump(words),
-            report => Request::Admin(Admin::Stats { report }),
-        },
+        b"stats" => parse_stats(words),
         b"flush_all" => parse_flush_all(words),
         b"verbosity" => parse_verbosity(words),
         b"cache_memlimit" => parse_cache_memlimit(words),
@@ -27,6 +24,19 @@ pub(super) fn parse<'a>(name: &[u8], mut words: Words<'a>) -> Option<Request<'a>
         _ => return None,
     };
     Some(request)
+}
+
+fn parse_stats(mut words: Words<'_>) -> Request<'_> {
+    match words.next().unwrap_or_default() {
+        b"cachedump" => upkeep::parse_cachedump(words),
+        b"detail" => Request::Admin(Admin::StatsDetail(match words.next() {
+            Some(b"on") => Detail::On,
+            Some(b"off") => Detail::Off,
+            Some(b"dump") => Detail::Dump,
+            Some(_) | None => Detail::Unknown,
+        })),
+        report => Request::Admin(Admin::Stats { report }),
+    }
 }
 
 fn parse_flush_all(mut words: Words<'_>) -> Request<'_> {
@@ -69,7 +79,7 @@ fn parse_shutdown(mut words: Words<'_>) -> Request<'_> {
 mod tests {
     use super::parse;
     use crate::protocol::ascii::token::Words;
-    use crate::protocol::{Admin, ErrorText, Refused, Request, Shutdown};
+    use crate::protocol::{Admin, Detail, ErrorText, Refused, Request, Shutdown};
 
     fn request(line: &[u8]) -> Request<'_> {
         let mut words = Words::new(line);
@@ -90,6 +100,8 @@ mod tests {
         let refused = Refused { error: ErrorText::BadFormat, swallow_bytes: 0, noreply: false };
         assert_eq!(request(b"verbosity"), Request::Refused(refused));
         assert_eq!(request(b"shutdown graceful"), Request::Admin(Admin::Shutdown(Shutdown::Graceful)));
+        assert_eq!(request(b"stats detail dump x"), Request::Admin(Admin::StatsDetail(Detail::Dump)));
+        assert_eq!(request(b"stats detail"), Request::Admin(Admin::StatsDetail(Detail::Unknown)));
         assert_eq!(request(b"stats items"), Request::Admin(Admin::Stats { report: b"items" }));
     }
 }

@@ -1,6 +1,7 @@
 //! The text protocol: lines of words, and data blocks whose length the line tells.
 
 mod admin;
+pub mod auth;
 mod base64;
 pub mod classic;
 pub mod dump;

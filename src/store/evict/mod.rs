@@ -97,6 +97,8 @@ pub(crate) struct Victim {
 pub(crate) enum Reason {
     /// Its time is over.
     Dead,
+    /// The same, found by the sweep and not for somebody who needs memory.
+    Swept,
     /// It left the small queue without a hit: the ghost will remember it.
     Small,
     /// The hand found it unused.

@@ -26,6 +26,7 @@ shows() { timeout 60 "${@:2}" 2>&1 | tee /dev/stderr | grep -e "$1" > /dev/null;
 head -c 700000 /dev/urandom | base64 -w 75 | head -c 900000 > "$folder/big"
 printf 'small' > "$folder/small"
 printf 'small\n' > "$folder/small-line"
+printf 'dumped' > "$folder/dumped"
 
 try "memcping" runs memcping --servers="$server"
 try "memcflush" runs memcflush --servers="$server"
@@ -49,6 +50,7 @@ try "memcstat settings" shows '1' memcstat --servers="$server" --args=settings
 try "memcslap set" runs memcslap --servers="$server" --test=set --concurrency=4 --execute-number=2000 --flush
 try "memcslap get" runs memcslap --servers="$server" --test=get --concurrency=4 --execute-number=2000 --initial-load=2000
 try "memcslap mget" runs memcslap --servers="$server" --test=mget --concurrency=2 --execute-number=500 --initial-load=500
+try "memcdump" shows '^dumped$' bash -c "memccp --servers=$server --set $folder/dumped && memcdump --servers=$server"
 if command -v memcaslap > /dev/null; then
     try "memcaslap" runs memcaslap --servers="$server" --threads=2 --concurrency=8 --time=3s --verify=1.0
 fi
