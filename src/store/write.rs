@@ -76,7 +76,7 @@ impl Store {
         } else {
             self.put_any(local, request, value, class, now)
         };
-        if outcome != StoreOutcome::NoMemory {
+        if !matches!(outcome, StoreOutcome::NoMemory) {
             self.count_set(local, class);
         }
         outcome
@@ -112,7 +112,7 @@ impl Store {
         self.small_class(bytes, value_len)
     }
 
-    #[inline]
+    #[inline(always)]
     fn put_any(
         &self,
         local: &mut Local,
@@ -151,7 +151,7 @@ impl Store {
                 Ok(verdict) => verdict,
                 Err(refusal) => break refusal,
             };
-            let replaced = found.as_ref().ok().copied();
+            let compared = if let (Mode::Cas(_), Ok(found)) = (request.mode, &found) { Some(*found) } else { None };
             let new = NewItem {
                 key: request.key.bytes,
                 value_len: value.len(),
@@ -173,7 +173,7 @@ impl Store {
             let halt = match written {
                 Ok(written) => {
                     let cas = self.wire_cas(&stripe, self.pages.chunk(written.reference));
-                    self.count_cas_hit(local, request.mode, replaced);
+                    self.count_cas_hit(local, request.mode, compared);
                     local.counters.total_items.bump();
                     drop(stripe);
                     self.after_write(written.wants_row);
