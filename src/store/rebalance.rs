@@ -372,16 +372,20 @@ impl Store {
     fn move_part(&self, local: &mut Local, hash: u64, head: Ref, part: Ref, now: Seconds) -> bool {
         let class = self.class_of(part);
         let Some(target) = self.take_chunk(local, class, now, Effort::NoPageMove) else { return false };
-        let moved = self.commit_part_move(local, hash, head, part, target);
+        let moved = self.commit_part_move(local, hash, head, part, target, now);
         if !moved {
             self.keep_chunk(local, target);
         }
         moved
     }
 
-    fn commit_part_move(&self, local: &mut Local, hash: u64, head: Ref, part: Ref, target: Ref) -> bool {
+    fn commit_part_move(&self, local: &mut Local, hash: u64, head: Ref, part: Ref, target: Ref, now: Seconds) -> bool {
         let stripe = self.index.lock(hash);
         if stripe.find_reference(hash, head).is_none() || self.pages.chunk(head).pins() > 1 {
+            return false;
+        }
+        // What is dead goes: moved, it could take the page that its move was to give back, again and again.
+        if self.why_dead(&stripe, self.pages.chunk(head), now).is_some() {
             return false;
         }
         let mut before = head;
