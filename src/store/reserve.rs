@@ -24,6 +24,9 @@ use crate::time::Seconds;
 const MAGAZINE_CHUNKS_MAX: usize = 32;
 /// Frees a thread collects before it hands them in at the end of a turn.
 const FREES_MAX: usize = 32;
+/// A class evicts at most this part of its chunks at a time: of ninety small classes each would else keep half a
+/// magazine of free chunks, a fiftieth of a small memory.
+const EVICTED_SHARE: usize = 128;
 /// Rounds of eviction before a class counts as having nothing to give.
 const ROUNDS_MAX: usize = 64;
 
@@ -252,7 +255,8 @@ impl Store {
         let pick = {
             let mut state = self.classes[class.index()].lock();
             self.hand_in(local, class, &mut state);
-            state.pick(&around, class, wanted, &mut victims)
+            let chunks = usize::try_from(state.pages).expect("32 bits fit") * self.pages.chunks_per_page(class);
+            state.pick(&around, class, wanted.min(chunks / EVICTED_SHARE).max(1), &mut victims)
         };
         for victim in victims.drain(..) {
             self.evict(local, victim, now);
