@@ -11,8 +11,6 @@ mod simulator;
 #[path = "../tests/hits/trace.rs"]
 mod trace;
 
-use std::time::Instant;
-
 use simulator::Simulator;
 use trace::Trace;
 
@@ -51,11 +49,9 @@ fn main() -> Result<(), Failure> {
     for path in &plan.traces {
         let trace = Trace::read(path)?;
         for &memory_mb in &plan.memory_mb {
-            let start = Instant::now();
             let mut run = Simulator::new(memory_mb << 20, 1);
             run.play(trace.requests(plan.rate));
             report(&trace.name, memory_mb, &run);
-            println!(" seconds={:.1}", start.elapsed().as_secs_f64());
             if plan.shows_classes {
                 print_classes(&run);
             }
@@ -67,7 +63,7 @@ fn main() -> Result<(), Failure> {
 fn report(name: &str, memory_mb: u64, run: &Simulator) {
     let (outcome, memory) = (run.outcome(), run.memory());
     let totals = &outcome.totals;
-    print!(
+    println!(
         "{name} {memory_mb} miss={:.4} refused={} items={} index={} eviction={} evictions={} ghost_hits={} pages_moved={} \
          rescued={} lost={}",
         outcome.miss_ratio(),

@@ -75,8 +75,7 @@ impl Lru {
         let item = request.key_bytes + request.value_bytes + ITEM_HEAD_BYTES + expiry;
         let class = self.chunks.partition_point(|&chunk| chunk < item);
         let bytes = self.chunks.get(class).copied().unwrap_or(item) + ITEM_OUTSIDE_BYTES;
-        let deadline =
-            (request.ttl_seconds > 0).then(|| request.micros / 1_000_000 + u64::from(request.ttl_seconds));
+        let deadline = (request.ttl_seconds > 0).then(|| request.micros / 1_000_000 + u64::from(request.ttl_seconds));
         self.items.insert(request.id, Item { used: self.clock, bytes, deadline });
         self.by_use.insert(self.clock, request.id);
         self.used_bytes += bytes;

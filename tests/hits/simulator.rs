@@ -140,6 +140,7 @@ impl Simulator {
             self.busy_until = self.busy_until.max(micros.saturating_sub(STEP_MICROS)) + STEP_MICROS;
             self.asleep_until = match progress {
                 Progress::More => self.busy_until,
+                Progress::MoreAfter { micros } => self.busy_until + u64::from(micros),
                 Progress::IdleUntil(moment) => u64::from(moment.0.saturating_sub(FIRST_SECOND)) * 1_000_000,
             };
         }
@@ -184,7 +185,7 @@ impl Simulator {
 
 fn is_hit(store: &Store, worker: &mut Local, key: Key<'_>, now: Seconds) -> bool {
     let mut pinned = None;
-    let fetch = Fetch { touch: None, value: true, extras: None };
+    let fetch = Fetch { touch: None, value: true, cas: true, extras: None };
     let outcome = store.fetch(worker, key, fetch, now, |item| {
         if let Value::Pinned(pin) = item.value {
             pinned = Some(pin);

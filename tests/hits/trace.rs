@@ -42,7 +42,7 @@ impl Trace {
 
     fn request(&self, nth: usize, rate: u64) -> Request {
         let [id, action, lengths, millis] = [0, 1, 2, 3].map(|column| self.columns[column * self.len + nth]);
-        let micros = if rate == 0 { u64::from(millis) * 1000 } else { nth as u64 * 1_000_000 / rate };
+        let micros = (nth as u64 * 1_000_000).checked_div(rate).unwrap_or_else(|| u64::from(millis) * 1000);
         Request {
             id,
             action: match action >> 28 {

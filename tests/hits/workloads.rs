@@ -47,7 +47,14 @@ impl Workload {
     /// Asks for a key whose value has this length.
     pub(crate) fn get(&mut self, id: u32, value_bytes: usize) {
         let micros = self.requests.len() as u64 * PACE_MICROS;
-        self.requests.push(Request { id, action: Action::Get, key_bytes: KEY_BYTES, value_bytes, ttl_seconds: 0, micros });
+        self.requests.push(Request {
+            id,
+            action: Action::Get,
+            key_bytes: KEY_BYTES,
+            value_bytes,
+            ttl_seconds: 0,
+            micros,
+        });
     }
 
     /// As many gets of keys drawn by popularity, numbered from `first` on; each key has a length of its own around `mean`.
@@ -84,9 +91,10 @@ impl Workload {
     /// Draws each value's length anew, up to a fifth shorter or longer: every set stores another size.
     pub(crate) fn redraw_lengths(&mut self) {
         for request in &mut self.requests {
-            let fifth = request.value_bytes as u64 / 5;
-            let change = self.random.below(2 * fifth + 1);
-            request.value_bytes = request.value_bytes - fifth as usize + change as usize;
+            let fifth = request.value_bytes / 5;
+            let change = self.random.below(2 * fifth as u64 + 1);
+            request.value_bytes += usize::try_from(change).expect("shorter than a value");
+            request.value_bytes -= fifth;
         }
     }
 }
