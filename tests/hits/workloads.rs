@@ -57,7 +57,7 @@ impl Workload {
         });
     }
 
-    /// As many gets of keys drawn by popularity, numbered from `first` on; each key has a length of its own around `mean`.
+    /// As many gets of keys drawn by popularity, numbered from `first` on; each key has a length of its own.
     pub(crate) fn popular(&mut self, count: usize, zipf: &Zipf, first: u32, mean: usize) {
         for _ in 0..count {
             let id = first + zipf.draw(&mut self.random);
