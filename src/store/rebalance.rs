@@ -43,6 +43,8 @@ const SIZE_EXPONENT: f64 = 1.25;
 const SPARE_PAGES_MIN: f64 = 2.0;
 /// Steps of the mover that a thread in need makes itself.
 const DRIVEN_STEPS_MAX: usize = 16 * 1024;
+/// Evictions of a thread's between two looks of its own at all classes, some 4 us each.
+const EVICTIONS_A_LOOK: usize = 64;
 /// Longest chain that is moved; a longer item is evicted.
 const MOVED_PARTS_MAX: usize = 64;
 
@@ -202,6 +204,19 @@ impl Store {
             }
         }
         false
+    }
+
+    /// A step of the mover's by a thread whose turn evicted: pages keep pace with evictions even where the background
+    /// thread hardly gets a core. A look at all classes takes longer than a set, so it is made once in many.
+    #[cold]
+    pub(super) fn help_mover(&self, local: &mut Local, now: Seconds) {
+        let Some(mut mover) = self.mover.try_lock() else { return };
+        if mover.drain.is_some() {
+            self.drain_step(&mut mover, local, now);
+        } else if local.evicted >= EVICTIONS_A_LOOK {
+            local.evicted = 0;
+            self.move_step(&mut mover, local, now);
+        }
     }
 
     /// Decides on a move or goes on with one; true while there is something to do.
