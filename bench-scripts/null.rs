@@ -108,6 +108,17 @@ mod conn {
             false
         }
 
+        #[inline]
+        pub fn is_in_value(&self) -> bool {
+            false
+        }
+
+        pub fn room<'c>(&'c mut self, _commands: &'c mut Commands) -> Option<&'c mut [u8]> {
+            None
+        }
+
+        pub fn filled(&mut self, _n: usize, _commands: &mut Commands) {}
+
         pub fn close(&mut self, _commands: &mut Commands) {}
 
         #[inline]

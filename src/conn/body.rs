@@ -77,6 +77,22 @@ impl Body {
         }
     }
 
+    /// Where the value's next bytes go, if any are missing and the store has room at once.
+    pub(super) fn room<'b>(&'b mut self, commands: &'b mut Commands) -> Option<&'b mut [u8]> {
+        if self.arriving.missing() == 0 {
+            return None;
+        }
+        match commands.room(&mut self.arriving) {
+            Room::Bytes(room) => Some(room),
+            Room::Wait | Room::NoMemory => None,
+        }
+    }
+
+    /// Says that the first `n` bytes of the last room are filled.
+    pub(super) fn filled(&mut self, n: usize, commands: &mut Commands) {
+        commands.filled(&mut self.arriving, n);
+    }
+
     /// Stores the value, or refuses it for its end.
     pub(super) fn finish(self, is_sound: bool, commands: &mut Commands) -> (Stored, Answer) {
         let Self { arriving, answer } = self;

@@ -196,6 +196,29 @@ impl Connection {
         matches!(self.state, State::Closing { is_error: true })
     }
 
+    /// Whether it is in a large value, whose bytes may be read straight into their item: see [`Self::room`].
+    #[must_use]
+    #[inline]
+    pub fn is_in_value(&self) -> bool {
+        matches!(self.state, State::Body(_))
+    }
+
+    /// Where the next bytes of a large value belong. `None`: there is something else to do before, and input belongs
+    /// behind what was kept.
+    pub fn room<'c>(&'c mut self, commands: &'c mut Commands) -> Option<&'c mut [u8]> {
+        match &mut self.state {
+            State::Body(body) if self.kept.bytes().is_empty() => body.room(commands),
+            _ => None,
+        }
+    }
+
+    /// Says that the first `n` bytes of the last room are there.
+    pub fn filled(&mut self, n: usize, commands: &mut Commands) {
+        if let State::Body(body) = &mut self.state {
+            body.filled(n, commands);
+        }
+    }
+
     /// Gives back what the store lent: the client is gone.
     pub fn close(&mut self, commands: &mut Commands) {
         match std::mem::replace(&mut self.state, State::Closing { is_error: false }) {

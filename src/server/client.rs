@@ -210,15 +210,47 @@ impl Client {
         if self.connection.ends_in_error() { CloseReason::Error } else { CloseReason::Normal }
     }
 
-    /// Reads once, behind what was kept, and serves it.
+    /// Reads once, behind what was kept, and serves it. Bytes of a large value go straight into their item.
     fn read(&mut self, bench: &mut Bench<'_>) -> Result<(), Verdict> {
+        if self.connection.is_in_value() && self.read_value(bench)? {
+            return Ok(());
+        }
         let kept = self.connection.kept().len();
         let Some(room) = bench.scratch.get_mut(kept..).filter(|room| !room.is_empty()) else {
             // A line of that length is no request.
             return Err(Verdict::Gone(CloseReason::Error));
         };
-        let (room_len, n) = (room.len(), self.stream.read(room));
-        let n = match n {
+        let (room_len, result) = (room.len(), self.stream.read(room));
+        let n = self.note_read(result, room_len, bench)?;
+        if kept > 0 {
+            bench.scratch[..kept].copy_from_slice(self.connection.kept());
+        }
+        self.next = self.connection.receive(&bench.scratch[..kept + n], &mut bench.turn);
+        Ok(())
+    }
+
+    /// Reads into an item, as much as in another turn into the scratch buffer; false when there is no more room to read
+    /// into: the rest comes behind what was kept.
+    #[inline(never)]
+    fn read_value(&mut self, bench: &mut Bench<'_>) -> Result<bool, Verdict> {
+        let mut left = bench.scratch.len();
+        while left > 0 {
+            let Some(room) = self.connection.room(bench.turn.commands) else { return Ok(false) };
+            let (room_len, result) = (room.len(), self.stream.read(room));
+            let n = self.note_read(result, room_len, bench)?;
+            self.connection.filled(n, bench.turn.commands);
+            if !self.is_readable {
+                return Ok(true);
+            }
+            left = left.saturating_sub(n);
+        }
+        Ok(true)
+    }
+
+    /// Notes what a read into so much room came to; how many bytes came.
+    #[inline(always)]
+    fn note_read(&mut self, result: io::Result<usize>, room_len: usize, bench: &Bench<'_>) -> Result<usize, Verdict> {
+        let n = match result {
             Ok(0) => return Err(Verdict::Gone(CloseReason::Normal)),
             Ok(n) => n,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -231,11 +263,7 @@ impl Client {
         self.is_readable = n == room_len || self.is_hung_up;
         self.last_heard = bench.turn.commands.now().seconds;
         bench.turn.commands.counters().bytes_read.add(count(n));
-        if kept > 0 {
-            bench.scratch[..kept].copy_from_slice(self.connection.kept());
-        }
-        self.next = self.connection.receive(&bench.scratch[..kept + n], &mut bench.turn);
-        Ok(())
+        Ok(n)
     }
 
     /// Writes all replies of the turn; what the socket does not take is kept.
