@@ -120,7 +120,7 @@ fn general(shared: &Shared, now_seconds: u32, report: &mut Report<'_>) {
     general_commands(&sums, report);
     general_traffic(shared, &sums, report);
     general_page_moves(&sums.store, report);
-    general_threads(shared, &sums.watch, report);
+    general_threads(shared, &sums, report);
     general_items(&sums, report);
     general_ours(&sums, report);
 }
@@ -224,11 +224,12 @@ fn general_page_moves(store: &StoreTotals, report: &mut Report<'_>) {
     report.numbers(&[("slab_reassign_running", 0), ("slabs_moved", store.pages_moved)]);
 }
 
-/// Threads of memcached's that do not exist here, and who watches.
-fn general_threads(shared: &Shared, watch: &WatchTotals, report: &mut Report<'_>) {
+/// What memcached has threads of its own for, and who watches.
+fn general_threads(shared: &Shared, sums: &Sums, report: &mut Report<'_>) {
+    let watch = &sums.watch;
     report.numbers(&[
         ("lru_crawler_running", 0),
-        ("lru_crawler_starts", 0),
+        ("lru_crawler_starts", sums.store.sweep_passes),
         ("lru_maintainer_juggles", 0),
         ("malloc_fails", 0),
         ("log_worker_dropped", watch.log_worker_dropped),

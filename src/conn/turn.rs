@@ -12,8 +12,8 @@ pub struct Turn<'t> {
     pub output: &'t mut Output,
     /// Requests it may still serve before others have their turn (`-R`).
     pub requests_left: usize,
-    /// The number its commands and replies are logged under, when they are.
-    pub logged_as: Option<u64>,
+    /// The descriptor its commands and replies are logged under, when they are.
+    pub logged_as: Option<u32>,
 }
 
 /// What a connection needs next.

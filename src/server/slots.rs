@@ -93,7 +93,7 @@ fn token(place: usize, generation: u32) -> Token {
 
 /// A client's place: a small number that no two clients of a worker have at a time.
 #[inline]
-pub(super) fn place(token: Token) -> usize {
+fn place(token: Token) -> usize {
     token.0 & ((1 << PLACE_BITS) - 1)
 }
 

@@ -13,7 +13,7 @@ use mio::{Events, Interest, Poll, Token};
 use super::client::{Bench, Client, Verdict};
 use super::clock::Clock;
 use super::roster::{Roster, WAKE};
-use super::slots::{self, Slots};
+use super::slots::Slots;
 use crate::bytes::Buffer;
 use crate::command::{CONNECTIONS_A_TURN, Commands, Shared};
 use crate::conn::{Connection, Output, Turn};
@@ -225,7 +225,7 @@ impl Worker {
                 commands: &mut self.commands,
                 output: &mut self.output,
                 requests_left: budget,
-                logged_as: is_logged.then(|| logged_as(token)),
+                logged_as: is_logged.then(|| client.descriptor()),
             },
             scratch: &mut self.scratch,
             turns: self.turns,
@@ -341,7 +341,7 @@ impl Worker {
                 }
                 return;
             };
-            let number = logged_as(slowest);
+            let number = self.slots.get_mut(slowest).map_or(0, |client| client.descriptor());
             log::warn!("closing client {number}: it reads too slowly, and values it asked for are gone but for it");
             self.commands.counters().slow_reader_kicks.bump();
             self.close(slowest, CloseReason::Error);
@@ -396,12 +396,6 @@ fn tell_peer(commands: &Commands, client: &Client, address: Option<SocketAddr>, 
     let port = address.map_or(0, |address| address.port());
     let peer = Peer { address: text.as_bytes(), port, transport, cfd: client.descriptor() };
     commands.tell(&closed.map_or(Event::Open(peer), |reason| Event::Close(peer, reason)));
-}
-
-/// The number a client is called by in the log.
-#[cold]
-fn logged_as(token: Token) -> u64 {
-    u64::try_from(slots::place(token)).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

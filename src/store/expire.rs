@@ -225,6 +225,9 @@ impl Store {
 
 /// Says what a pass has come to, class by class, where anything was looked at.
 fn report(sweep: &Sweep, local: &Local, now: Seconds) {
+    if sweep.looks.iter().any(|looked| looked.examined > 0) {
+        local.counters.sweep_passes.bump();
+    }
     let elapsed = sweep.begun.map_or(0, |begun| now.0.saturating_sub(begun.0));
     let looked = (1..).zip(&sweep.looks).filter(|(_, looked)| looked.examined > 0);
     for (class, &Looked { examined, reclaimed }) in looked {

@@ -118,10 +118,10 @@ impl Store {
         let classes: Box<[Class]> = table.all().map(|_| Class::new()).collect();
         let store = Self {
             options: options.clone(),
+            mover: Mutex::new(Rank::Mover, Mover::new(&table)),
             pages: Pages::new(&arena, page_table_at, table),
             blocks: Blocks::new(&arena),
             ghost: Ghost::new(&arena),
-            mover: Mutex::new(Rank::Mover, Mover::new(classes.len())),
             upkeep: Upkeep::new(options),
             arena,
             pool,

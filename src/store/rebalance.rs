@@ -1,5 +1,10 @@
 //! Pages move between classes: to one that found nothing to evict, to the pool when it runs low, and from the
-//! class whose hand turns slowest to the one whose hand turns fastest.
+//! class where memory earns least to the one where it earns most.
+//!
+//! What one more page would earn: an item that is evicted after it has lived for a time T would have been asked for
+//! about once in another T. A class thus leaves some 1 / T hits a second at its edge for each chunk, and 1 / (T x bytes
+//! of a chunk) for each byte. So pages go from the class whose items live longest, weighed by their size, to the one
+//! whose items are evicted soonest: small items outlive large ones.
 //!
 //! One page drains at a time, a few items a step. Its live items are copied to chunks of their class, where the
 //! hand may evict for them; free chunks come home through their class's lock, and when all have, the page is nobody's.
@@ -11,7 +16,7 @@ use super::expire::Sweep;
 use super::item::{PART, Ref};
 use super::outcome::Progress;
 use super::reserve::{Effort, Local};
-use super::slab::classes::ClassId;
+use super::slab::classes::{ClassId, ClassTable};
 use super::slab::page::PageId;
 use crate::sync::{Ordering, yield_now};
 use crate::telemetry::watch::Event;
@@ -23,14 +28,23 @@ const CHUNKS_A_STEP: u32 = 32;
 const GHOST_STEPS: usize = 1024;
 /// Passes over a draining page before the move is given up: something in it stays pinned or half filled.
 const PASSES_MAX: u32 = 200;
-/// A hand must turn so much faster than another for a page to move between them.
+/// A class's memory must earn so much more than another's for a page to move between them.
 const RATE_RATIO: f64 = 1.5;
-/// How much of a class's turn rate is renewed by each look.
-const RATE_WEIGHT: f64 = 1.0 / 64.0;
-/// Chunks examined in all classes between two looks, as a share of all chunks.
-const LOOK_SHARE: u64 = 256;
+/// How much of a class's rate is renewed by each look: the eviction of half of all items is remembered. Less lets pages
+/// follow chance to and fro, and each move costs a page of items.
+const RATE_WEIGHT: f64 = 1.0 / 512.0;
+/// Items evicted in all classes between two looks, as a share of all chunks.
+const LOOK_SHARE: u64 = 1024;
+/// How much a chunk's size counts: 1 says that hits at the edge are one a turn. Measured over thirteen traces a little
+/// more is better for nearly all, since items that come back late are more often small; 1.5 loses where sizes drift.
+const SIZE_EXPONENT: f64 = 1.25;
+/// A class with free chunks for so many pages gives one before any other: it costs nobody an item. With one page's
+/// worth, most of it scattered, it would cost many: lost on each drift of sizes.
+const SPARE_PAGES_MIN: f64 = 2.0;
 /// Steps of the mover that a thread in need makes itself.
 const DRIVEN_STEPS_MAX: usize = 16 * 1024;
+/// Evictions of a thread's between two looks of its own at all classes, some 4 us each.
+const EVICTIONS_A_LOOK: usize = 64;
 /// Longest chain that is moved; a longer item is evicted.
 const MOVED_PARTS_MAX: usize = 64;
 
@@ -40,8 +54,8 @@ pub(super) struct Mover {
     drain: Option<Drain>,
     sweep: Sweep,
     rates: Vec<Rate>,
-    /// Sum of all hands' steps at the last look.
-    passed: u64,
+    /// Items evicted from all classes until the last look.
+    evicted: u64,
 }
 
 /// A page being emptied.
@@ -68,37 +82,58 @@ pub(super) enum Drained {
     GivenUp,
 }
 
-/// How fast a class's hand turns.
-#[derive(Clone, Copy, Debug, Default)]
+/// What a class's memory earns.
+#[derive(Clone, Copy, Debug)]
 struct Rate {
-    passed: u64,
-    /// Turns per look, smoothed.
-    turns: f64,
+    evicted: u64,
+    /// Share of the class evicted per look, smoothed: 1 / T.
+    turnover: f64,
+    /// What it says about a byte: less the larger the chunks are.
+    weight: f64,
 }
 
 /// What the mover sees of a class.
 #[derive(Clone, Copy, Debug)]
 struct Look {
     class: ClassId,
-    /// Chunks examined for eviction, ever.
-    passed: u64,
+    /// Items picked to be evicted, ever.
+    evicted: u64,
     chunks: u64,
+    free_chunks: u64,
     pages: f64,
     /// It has free chunks: it needs no page.
     has_room: bool,
 }
 
+impl Look {
+    /// Whether the class could do without a page and keep every item.
+    fn has_spare_page(&self) -> bool {
+        ratio(self.free_chunks, self.chunks.max(1)) * self.pages >= SPARE_PAGES_MIN
+    }
+}
+
 impl Rate {
+    #[expect(clippy::cast_precision_loss, reason = "chunks are shorter than 2^52 bytes")]
+    fn new(chunk_bytes: usize) -> Self {
+        Self { evicted: 0, turnover: 0.0, weight: (chunk_bytes as f64).powf(-SIZE_EXPONENT) }
+    }
+
+    /// What a byte more would earn, in no unit: only fit to be compared.
+    fn earns(&self) -> f64 {
+        self.turnover * self.weight
+    }
+
     fn renew(&mut self, look: &Look) {
-        let turns = ratio(look.passed - self.passed, look.chunks.max(1));
-        self.passed = look.passed;
-        self.turns += (turns - self.turns) * RATE_WEIGHT;
+        let turnover = ratio(look.evicted - self.evicted, look.chunks.max(1));
+        self.evicted = look.evicted;
+        self.turnover += (turnover - self.turnover) * RATE_WEIGHT;
     }
 }
 
 impl Mover {
-    pub(super) fn new(classes: usize) -> Self {
-        Self { drain: None, sweep: Sweep::default(), rates: vec![Rate::default(); classes], passed: 0 }
+    pub(super) fn new(classes: &ClassTable) -> Self {
+        let rates = classes.all().map(|class| Rate::new(classes.chunk_bytes(class))).collect();
+        Self { drain: None, sweep: Sweep::default(), rates, evicted: 0 }
     }
 
     /// The page that is being emptied, for the audit.
@@ -171,6 +206,19 @@ impl Store {
         false
     }
 
+    /// A step of the mover's by a thread whose turn evicted: pages keep pace with evictions even where the background
+    /// thread hardly gets a core. A look at all classes takes longer than a set, so it is made once in many.
+    #[cold]
+    pub(super) fn help_mover(&self, local: &mut Local, now: Seconds) {
+        let Some(mut mover) = self.mover.try_lock() else { return };
+        if mover.drain.is_some() {
+            self.drain_step(&mut mover, local, now);
+        } else if local.evicted >= EVICTIONS_A_LOOK {
+            local.evicted = 0;
+            self.move_step(&mut mover, local, now);
+        }
+    }
+
     /// Decides on a move or goes on with one; true while there is something to do.
     fn move_step(&self, mover: &mut Mover, local: &mut Local, now: Seconds) -> bool {
         if mover.drain.is_some() {
@@ -189,27 +237,30 @@ impl Store {
         self.upkeep.is_balancing() && self.balance(mover, local)
     }
 
-    /// Compares how fast hands turn and begins a move from the slowest to the fastest.
+    /// Compares what classes' memory earns and begins a move from the one that earns least to the one that earns most.
     fn balance(&self, mover: &mut Mover, local: &mut Local) -> bool {
         let looks: Vec<Look> = self.pages.classes.all().map(|class| self.look(class)).collect();
-        let passed: u64 = looks.iter().map(|look| look.passed).sum();
+        let evicted: u64 = looks.iter().map(|look| look.evicted).sum();
         let chunks: u64 = looks.iter().map(|look| look.chunks).sum();
-        if passed - mover.passed < (chunks / LOOK_SHARE).max(1) {
+        if evicted - mover.evicted < (chunks / LOOK_SHARE).max(1) {
             return false;
         }
-        mover.passed = passed;
+        mover.evicted = evicted;
         for (rate, look) in mover.rates.iter_mut().zip(&looks) {
             rate.renew(look);
         }
-        let turns = |look: &&Look| mover.rates[look.class.index()].turns;
-        let by_turns = |a: &&Look, b: &&Look| turns(a).total_cmp(&turns(b));
-        let fastest = looks.iter().filter(|look| look.chunks > 0 && !look.has_room).max_by(by_turns);
-        let slowest = looks.iter().filter(|look| look.pages > 1.0).min_by(by_turns);
-        let (Some(fastest), Some(slowest)) = (fastest, slowest) else { return false };
-        // Classes of few pages: after the move the one must not be slower than the other was before.
-        let after = |look: &Look, change: f64| turns(&look) * look.pages / (look.pages + change);
-        let is_worth_it = turns(&fastest) > turns(&slowest) * RATE_RATIO && after(fastest, 1.0) > after(slowest, -1.0);
-        is_worth_it && self.begin_drain_of(mover, slowest.class, Some(fastest.class), local)
+        let earns = |look: &&Look| mover.rates[look.class.index()].earns();
+        let by_earnings = |a: &&Look, b: &&Look| earns(a).total_cmp(&earns(b));
+        let best = looks.iter().filter(|look| look.chunks > 0 && !look.has_room).max_by(by_earnings);
+        let worst = looks.iter().filter(|look| look.pages > 1.0).min_by(by_earnings);
+        let (Some(best), Some(worst)) = (best, worst) else { return false };
+        if let Some(spare) = looks.iter().filter(|look| look.has_spare_page()).max_by_key(|look| look.free_chunks) {
+            return self.begin_drain_of(mover, spare.class, Some(best.class), local);
+        }
+        // Classes of few pages: after the move the one must not earn less than the other did before.
+        let after = |look: &Look, change: f64| earns(&look) * look.pages / (look.pages + change);
+        let is_worth_it = earns(&best) > earns(&worst) * RATE_RATIO && after(best, 1.0) > after(worst, -1.0);
+        is_worth_it && self.begin_drain_of(mover, worst.class, Some(best.class), local)
     }
 
     fn look(&self, class: ClassId) -> Look {
@@ -217,22 +268,23 @@ impl Store {
         let per_page = u32::try_from(self.pages.chunks_per_page(class)).expect("pages hold fewer than 2^32 chunks");
         Look {
             class,
-            passed: state.queues.passed,
+            evicted: state.queues.picked,
             chunks: u64::from(state.pages) * u64::from(per_page),
             pages: f64::from(state.pages),
+            free_chunks: u64::from(state.free_chunks),
             has_room: state.free_chunks > per_page / 4,
         }
     }
 
-    /// Begins to empty a page for a class or the pool: of the class whose hand turns slowest.
+    /// Begins to empty a page for a class or the pool: of the class where it earns least.
     fn begin_drain(&self, mover: &mut Mover, to: Option<ClassId>, local: &mut Local) -> bool {
         let mut donors: Vec<Look> = self.pages.classes.all().map(|class| self.look(class)).collect();
         donors.retain(|donor| donor.chunks > 0 && Some(donor.class) != to);
-        let turns = |donor: &Look| mover.rates[donor.class.index()].turns;
+        let earns = |donor: &Look| mover.rates[donor.class.index()].earns();
         // A class's last page is the last resort; among equals the one with the most pages gives.
         donors.sort_by(|a, b| {
             let last_resort = (a.pages <= 1.0).cmp(&(b.pages <= 1.0));
-            last_resort.then(turns(a).total_cmp(&turns(b))).then(b.pages.total_cmp(&a.pages))
+            last_resort.then(earns(a).total_cmp(&earns(b))).then(b.pages.total_cmp(&a.pages))
         });
         donors.into_iter().any(|donor| self.begin_drain_of(mover, donor.class, to, local))
     }

@@ -24,6 +24,9 @@ use crate::time::Seconds;
 const MAGAZINE_CHUNKS_MAX: usize = 32;
 /// Frees a thread collects before it hands them in at the end of a turn.
 const FREES_MAX: usize = 32;
+/// A class evicts at most this part of its chunks at a time: of ninety small classes each would else keep half a
+/// magazine of free chunks, a fiftieth of a small memory.
+const EVICTED_SHARE: usize = 128;
 /// Rounds of eviction before a class counts as having nothing to give.
 const ROUNDS_MAX: usize = 64;
 
@@ -41,6 +44,10 @@ pub struct Local {
     frees: usize,
     /// The last drain this thread has answered.
     drain_epoch: u32,
+    /// This turn evicted something, in this second: it makes a step of the page mover's.
+    evicted_in: Option<Seconds>,
+    /// Items picked to be evicted since this thread looked for a page to move.
+    pub(super) evicted: usize,
     victims: Vec<Victim>,
     /// Where it says what happens, for who watches.
     pub(super) recorder: Recorder,
@@ -81,6 +88,8 @@ impl Local {
             held_bytes: 0,
             frees: 0,
             drain_epoch: 0,
+            evicted_in: None,
+            evicted: 0,
             victims: Vec::with_capacity(MAGAZINE_CHUNKS_MAX),
             recorder: Recorder::off(),
         }
@@ -252,12 +261,15 @@ impl Store {
         let pick = {
             let mut state = self.classes[class.index()].lock();
             self.hand_in(local, class, &mut state);
-            state.pick(&around, class, wanted, &mut victims)
+            let chunks = usize::try_from(state.pages).expect("32 bits fit") * self.pages.chunks_per_page(class);
+            state.pick(&around, class, wanted.min(chunks / EVICTED_SHARE).max(1), &mut victims)
         };
+        local.evicted += victims.len();
         for victim in victims.drain(..) {
             self.evict(local, victim, now);
         }
         local.victims = victims;
+        local.evicted_in = Some(now);
         self.nudge();
         pick
     }
@@ -370,6 +382,11 @@ impl Store {
         if local.frees >= FREES_MAX || epoch != local.drain_epoch {
             self.hand_in_all(local, epoch != local.drain_epoch);
             local.drain_epoch = epoch;
+        }
+        if let Some(now) = local.evicted_in {
+            self.help_mover(local, now);
+            // What the step itself evicted asks for no other.
+            local.evicted_in = None;
         }
     }
 

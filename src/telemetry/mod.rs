@@ -162,6 +162,8 @@ counters! {
         sweep_items_checked,
         /// Items the sweep removed.
         sweep_reclaimed,
+        /// Passes of the sweep that found something due.
+        sweep_passes,
         /// Stores no memory was found for.
         outofmemory,
         /// New items whose key the ghost remembered.

@@ -52,8 +52,8 @@ pub(crate) struct ClassQueues {
     main_this_turn: u32,
     /// The least used item spared in the present pick.
     coldest: Option<(u8, Ref)>,
-    /// Items examined for eviction, ever, in both queues: the page mover compares how fast hands turn.
-    pub(crate) passed: u64,
+    /// Items picked to be evicted, ever, from both queues: the page mover compares how long items live.
+    pub(crate) picked: u64,
     /// The small queue's share of the class in 1/1024.
     share: u32,
     /// Since the last adaptation: items that left the small queue with a hit, and without.
@@ -73,7 +73,7 @@ impl Default for ClassQueues {
             main_last_turn: None,
             main_this_turn: 0,
             coldest: None,
-            passed: 0,
+            picked: 0,
             share: SHARE_START,
             promoted: 0,
             dropped: 0,
@@ -259,7 +259,6 @@ impl ClassState {
     }
 
     fn examine_small(&mut self, around: &Surroundings<'_>, class: ClassId, victims: &mut Vec<Victim>) {
-        self.queues.passed += 1;
         let Some((reference, chunk)) = self.pop_small(around.blocks, around.pages, class) else { return };
         let dead = around.is_dead(self, chunk);
         if !dead && (chunk.state() & state::FREQUENCY != 0 || is_pinned(chunk)) {
@@ -271,6 +270,7 @@ impl ClassState {
         self.queues.dropped += 1;
         let hash = around.index.hash(chunk.key(self));
         let reason = if dead { Reason::Dead } else { Reason::Small };
+        self.queues.picked += 1;
         victims.push(Victim { reference, hash, cas: Some(chunk.cas()), reason });
     }
 
@@ -293,6 +293,7 @@ impl ClassState {
         }
         let hash = around.index.hash(chunk.key(self));
         let reason = if dead { Reason::Dead } else { Reason::Main };
+        self.queues.picked += 1;
         victims.push(Victim { reference, hash, cas: Some(chunk.cas()), reason });
         true
     }
@@ -310,7 +311,6 @@ impl ClassState {
         let page = self.queues.hand.or_else(|| self.first_page())?;
         let entry = pages.entry(page);
         let chunk = self.queues.hand_chunk;
-        self.queues.passed += 1;
         // A draining page gives no chunks: what was evicted there would help nobody.
         if chunk >= entry.formatted.load(Ordering::Relaxed) || entry.is_draining() {
             self.queues.hand = self.page_after(pages, page);
