@@ -60,8 +60,7 @@ use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering,
 use crate::telemetry::{Registry, StoreCounters};
 use crate::time::{Expiry, Seconds};
 
-/// Rows of the index up to which its items, some ten in a row for each stripe, are taken to fit a processor's own
-/// caches.
+/// Rows of the index up to which items, some ten in a row for each stripe, are taken to fit a processor's own caches.
 const ROWS_IN_CACHES: u32 = 4;
 
 /// All items and the memory they live in.

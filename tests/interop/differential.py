@@ -317,7 +317,8 @@ SCRIPTS = [
     (b"set a 0 0 1\r\n5\r\nincr a 1\r\nincr b 1\r\nincr a x\r\ndecr a 1\r\n", dict(incr_hits=1, incr_misses=1, decr_hits=1)),
     (b"set a 0 0 1\r\nabc\r\ndelete a\r\ndelete a\r\n", dict(cmd_set=1, delete_hits=1, delete_misses=1)),
     (b"set a 0 0 1\r\nx\r\ngat 0 a b\r\n", dict(cmd_touch=2, touch_hits=1, touch_misses=1, cmd_get=0, get_hits=0)),
-    (b"set a 0 0 1048577\r\n" + b"x" * 1048577 + b"\r\n", dict(store_too_large=1, cmd_set=0, curr_items=-1)),
+    # Not by curr_items: what an earlier script flushed is swept in its own time.
+    (b"set a 0 0 1048577\r\n" + b"x" * 1048577 + b"\r\nget a\r\n", dict(store_too_large=1, cmd_set=0, get_misses=1)),
 ]
 
 
