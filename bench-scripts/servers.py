@@ -75,6 +75,12 @@ def server_binaries(with_memcached=True):
     return binaries
 
 
+def null_binary():
+    """The responder that keeps nothing, from $FLAGSTONE_NULL or its usual place."""
+    built = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "target", "release", "examples", "null")
+    return executable("FLAGSTONE_NULL", os.path.normpath(built), "run `cargo build --release --example null` or set it")
+
+
 def executable(variable, usual, advice):
     """The program named by an environment variable, else at its usual place; exit status 2 without one."""
     wanted = os.environ.get(variable) or usual
