@@ -118,10 +118,13 @@ impl Commands {
         self.now
     }
 
-    /// The bytes of a large value from `offset` on, as far as they lie in one piece; empty at the end.
-    #[must_use]
-    pub fn pinned_bytes<'p>(&'p self, pinned: &'p mut Pinned, offset: usize) -> &'p [u8] {
-        self.store.pinned_bytes(pinned, offset)
+    /// The bytes of a large value from `offset` on, in the pieces they lie in.
+    pub fn pinned_pieces<'p>(
+        &'p self,
+        pinned: &'p mut Pinned,
+        offset: usize,
+    ) -> impl Iterator<Item = &'p [u8]> + use<'p> {
+        self.store.pinned_pieces(pinned, offset)
     }
 
     /// Gives a large value back.

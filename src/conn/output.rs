@@ -167,12 +167,12 @@ impl Output {
                 count += 1;
                 position = large.at;
             }
-            let unsent = large.pinned.len() - large.sent;
-            let piece = commands.pinned_bytes(&mut large.pinned, large.sent);
-            pieces[count] = IoSlice::new(piece);
-            count += 1;
-            if piece.len() < unsent {
-                return count;
+            for piece in commands.pinned_pieces(&mut large.pinned, large.sent) {
+                if count == pieces.len() {
+                    return count;
+                }
+                pieces[count] = IoSlice::new(piece);
+                count += 1;
             }
         }
         if position < self.bytes.len() && count < pieces.len() {

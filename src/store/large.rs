@@ -38,6 +38,13 @@ struct Cursor {
     start: usize,
 }
 
+impl Cursor {
+    /// Offset in the value of the byte behind the chunk's last.
+    fn end(&self) -> usize {
+        self.start + self.len
+    }
+}
+
 /// A large value that is being written to a client. Holds its memory until [`Store::unpin`].
 #[derive(Debug)]
 pub struct Pinned {
@@ -53,6 +60,33 @@ impl Pinned {
     #[expect(clippy::len_without_is_empty, reason = "a large value is never empty")]
     pub fn len(&self) -> usize {
         self.total
+    }
+}
+
+/// The bytes of a pinned value from somewhere on, in the pieces they lie in.
+#[derive(Debug)]
+pub struct PinnedPieces<'p> {
+    store: &'p Store,
+    pinned: &'p Pinned,
+    cursor: Cursor,
+    offset: usize,
+}
+
+impl<'p> Iterator for PinnedPieces<'p> {
+    type Item = &'p [u8];
+
+    fn next(&mut self) -> Option<&'p [u8]> {
+        if self.offset >= self.pinned.total {
+            return None;
+        }
+        if self.offset >= self.cursor.end() {
+            self.cursor = self.store.next_cursor(self.cursor, self.pinned.total);
+        }
+        let Cursor { chunk, first, len, start, .. } = self.cursor;
+        let into = self.offset - start;
+        let piece = self.store.pages.chunk(chunk).pinned_bytes(self.pinned, first + into, len - into);
+        self.offset += piece.len();
+        Some(piece)
     }
 }
 
@@ -139,19 +173,19 @@ impl Store {
     /// The bytes of a pinned value from `offset` on, as far as they lie in one piece; empty at the end. Cheap when
     /// offsets rise.
     #[must_use]
-    pub fn pinned_bytes<'p>(&self, pinned: &'p mut Pinned, offset: usize) -> &'p [u8] {
-        if offset >= pinned.total {
-            return &[];
-        }
+    pub fn pinned_bytes<'p>(&'p self, pinned: &'p mut Pinned, offset: usize) -> &'p [u8] {
+        self.pinned_pieces(pinned, offset).next().unwrap_or_default()
+    }
+
+    /// The same, piece by piece to the end.
+    pub fn pinned_pieces<'p>(&'p self, pinned: &'p mut Pinned, offset: usize) -> PinnedPieces<'p> {
         if offset < pinned.cursor.start {
             pinned.cursor = head_cursor(pinned.head, pinned.key_len, pinned.total);
         }
-        while offset >= pinned.cursor.start + pinned.cursor.len {
+        while offset < pinned.total && offset >= pinned.cursor.end() {
             pinned.cursor = self.next_cursor(pinned.cursor, pinned.total);
         }
-        let Cursor { chunk, first, len, start, .. } = pinned.cursor;
-        let into = offset - start;
-        self.pages.chunk(chunk).pinned_bytes(pinned, first + into, len - into)
+        PinnedPieces { store: self, cursor: pinned.cursor, pinned, offset }
     }
 
     fn next_cursor(&self, at: Cursor, total: usize) -> Cursor {
