@@ -667,6 +667,6 @@ fn part_cursor(part: Ref, start: usize, total: usize) -> Cursor {
     Cursor { chunk: part, is_head: false, first: PART_HEADER_BYTES, len, start }
 }
 
-fn length(n: usize) -> u64 {
+pub(super) fn length(n: usize) -> u64 {
     u64::try_from(n).expect("64 bits hold a usize")
 }

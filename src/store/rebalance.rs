@@ -14,9 +14,10 @@ use super::Store;
 use super::evict::{Reason, Victim};
 use super::expire::Sweep;
 use super::item::{PART, Ref};
+use super::large::length;
 use super::outcome::Progress;
 use super::reserve::{Effort, Local};
-use super::slab::classes::{ClassId, ClassTable};
+use super::slab::classes::{ClassId, ClassTable, EXTENT_BYTES};
 use super::slab::page::PageId;
 use crate::sync::{Ordering, yield_now};
 use crate::telemetry::watch::Event;
@@ -101,6 +102,8 @@ struct Look {
     chunks: u64,
     free_chunks: u64,
     pages: f64,
+    /// Pages that are only taken when no other class has any to give.
+    pages_min: f64,
     /// It has free chunks: it needs no page.
     has_room: bool,
 }
@@ -252,7 +255,7 @@ impl Store {
         let earns = |look: &&Look| mover.rates[look.class.index()].earns();
         let by_earnings = |a: &&Look, b: &&Look| earns(a).total_cmp(&earns(b));
         let best = looks.iter().filter(|look| look.chunks > 0 && !look.has_room).max_by(by_earnings);
-        let worst = looks.iter().filter(|look| look.pages > 1.0).min_by(by_earnings);
+        let worst = looks.iter().filter(|look| look.pages > look.pages_min).min_by(by_earnings);
         let (Some(best), Some(worst)) = (best, worst) else { return false };
         if let Some(spare) = looks.iter().filter(|look| look.has_spare_page()).max_by_key(|look| look.free_chunks) {
             return self.begin_drain_of(mover, spare.class, Some(best.class), local);
@@ -271,9 +274,20 @@ impl Store {
             evicted: state.queues.picked,
             chunks: u64::from(state.pages) * u64::from(per_page),
             pages: f64::from(state.pages),
+            pages_min: self.pages_min(class),
             free_chunks: u64::from(state.free_chunks),
             has_room: state.free_chunks > per_page / 4,
         }
+    }
+
+    /// Pages of a class that count as its last. Large values are worth least by the byte: without room for two of the
+    /// largest the one just stored would be gone before it could be read.
+    fn pages_min(&self, class: ClassId) -> f64 {
+        if self.pages.classes.chunk_bytes(class) < EXTENT_BYTES {
+            return 1.0;
+        }
+        let two_largest = length(2 * self.options.item_bytes_max).min(self.options.limit_bytes / 4);
+        ratio(two_largest, length(self.arena.geometry.page_bytes)).max(1.0)
     }
 
     /// Begins to empty a page for a class or the pool: of the class where it earns least.
@@ -281,9 +295,9 @@ impl Store {
         let mut donors: Vec<Look> = self.pages.classes.all().map(|class| self.look(class)).collect();
         donors.retain(|donor| donor.chunks > 0 && Some(donor.class) != to);
         let earns = |donor: &Look| mover.rates[donor.class.index()].earns();
-        // A class's last page is the last resort; among equals the one with the most pages gives.
+        // A class's last pages are the last resort; among equals the one with the most pages gives.
         donors.sort_by(|a, b| {
-            let last_resort = (a.pages <= 1.0).cmp(&(b.pages <= 1.0));
+            let last_resort = (a.pages <= a.pages_min).cmp(&(b.pages <= b.pages_min));
             last_resort.then(earns(a).total_cmp(&earns(b))).then(b.pages.total_cmp(&a.pages))
         });
         donors.into_iter().any(|donor| self.begin_drain_of(mover, donor.class, to, local))
