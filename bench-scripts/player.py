@@ -4,7 +4,9 @@ The player is a program of its own, not part of this project. It knows a server 
 its pid, to read its RSS) and prints one line of JSON. Two of its commands are used:
 
   play TRACE --server HOST:PORT --pid PID     plays a trace look-aside (get; on a miss, set) and checks
-                                              each hit's bytes, length and flags against what it stored
+                                              each hit's bytes, length and flags against what it stored;
+                                              with --rate N at most N requests a second, with --pace 1 at
+                                              the trace's own times
   fill --server HOST:PORT --pid PID --klen N --dist fix:N
                                               stores new keys past the first eviction, then gets them all
 """
