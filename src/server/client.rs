@@ -10,6 +10,7 @@ use crate::bytes::Buffer;
 use crate::command::{Activity, Commands, Inhabitant};
 use crate::conn::{Connection, Next, Output, Turn};
 use crate::net::Stream;
+use crate::sys::events::Event;
 use crate::sys::process::{self, Signal};
 use crate::telemetry::watch::CloseReason;
 use crate::time::Seconds;
@@ -105,9 +106,9 @@ impl Client {
 
     /// Notes what the kernel says.
     #[inline]
-    pub(super) fn note(&mut self, event: &mio::event::Event) {
+    pub(super) fn note(&mut self, event: Event) {
         self.is_writable |= event.is_writable();
-        self.is_hung_up |= event.is_read_closed() || event.is_error();
+        self.is_hung_up |= event.is_hung_up();
         self.is_readable |= event.is_readable() || self.is_hung_up;
     }
 

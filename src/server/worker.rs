@@ -6,9 +6,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use mio::{Events, Interest, Poll, Token};
+use mio::{Interest, Poll, Token};
 
 use super::client::{Bench, Client, Verdict};
 use super::clock::Clock;
@@ -19,7 +18,8 @@ use crate::command::{CONNECTIONS_A_TURN, Commands, Shared};
 use crate::conn::{Connection, Output, Turn};
 use crate::net::Stream;
 use crate::sync::{Arc, Ordering};
-use crate::telemetry::watch::{Call, CloseReason, Event, Kinds, Peer, Transport};
+use crate::sys::events::{Event, Events};
+use crate::telemetry::watch::{self, Call, CloseReason, Kinds, Peer, Transport};
 use crate::time::Seconds;
 
 /// Most bytes read from a client in a turn; a longer line is no request.
@@ -28,11 +28,14 @@ const SCRATCH_BYTES: usize = 64 * 1024;
 /// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
 
-/// How soon a client that waits for memory is looked at again.
-const WAIT_RETRY: Duration = Duration::from_millis(1);
+/// How soon a client that waits for memory is looked at again, in milliseconds.
+const WAIT_RETRY_MS: i32 = 1;
 
-/// How often idle clients are looked for, when they are.
-const IDLE_SCAN: Duration = Duration::from_secs(1);
+/// How often idle clients are looked for, when they are, in milliseconds.
+const IDLE_SCAN_MS: i32 = 1000;
+
+/// A wait without end, in the kernel's word.
+const FOR_EVER: i32 = -1;
 
 /// A client that nobody competes with may have the budget of so many.
 const ALONE_BUDGETS: usize = 16;
@@ -127,7 +130,7 @@ impl Worker {
     pub fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS_MAX);
         while !self.roster.is_stopping() {
-            match self.poll.poll(&mut events, self.patience()) {
+            match events.wait(&self.poll, self.patience()) {
                 Ok(()) => self.turn(&events),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
@@ -143,18 +146,18 @@ impl Worker {
         self.shared.census().leave(self.census.answered);
     }
 
-    /// How long the poll may sleep.
-    fn patience(&self) -> Option<Duration> {
+    /// How long the poll may sleep, in milliseconds.
+    fn patience(&self) -> i32 {
         if !self.run_queue.is_empty() || self.is_asked() {
-            return Some(Duration::ZERO);
+            return 0;
         }
         if !self.waiting.is_empty() {
-            return Some(WAIT_RETRY);
+            return WAIT_RETRY_MS;
         }
         if self.idle_seconds_max.is_some() && !self.slots.is_empty() {
-            return Some(IDLE_SCAN);
+            return IDLE_SCAN_MS;
         }
-        None
+        FOR_EVER
     }
 
     fn turn(&mut self, events: &Events) {
@@ -162,13 +165,14 @@ impl Worker {
         self.turns += 1;
         let queued = self.run_queue.len();
         let waiting = self.waiting.len();
-        let budget = self.budget(events.iter().take(2).count() + queued + waiting);
-        for event in events {
-            if event.token() == WAKE {
+        let budget = self.budget(events.len() + queued + waiting);
+        for event in events.iter() {
+            let token = token_of(event);
+            if token == WAKE {
                 self.admit_arrivals();
                 self.serve_watching(budget);
             } else {
-                self.serve(event.token(), Some(event), budget);
+                self.serve(token, Some(event), budget);
             }
         }
         if queued + waiting > 0 {
@@ -179,7 +183,7 @@ impl Worker {
             self.answer_census();
         }
         if self.commands.readers_hold_too_much() {
-            let has_served = queued > 0 || events.iter().any(|event| event.token() != WAKE);
+            let has_served = queued > 0 || events.iter().any(|event| token_of(event) != WAKE);
             self.close_slow_readers(has_served);
         }
         self.commands.end_turn();
@@ -206,7 +210,7 @@ impl Worker {
 
     /// A client's turn: for what the kernel says, or for what it has left over.
     #[inline(always)]
-    fn serve(&mut self, token: Token, event: Option<&mio::event::Event>, budget: usize) {
+    fn serve(&mut self, token: Token, event: Option<Event>, budget: usize) {
         let Some(client) = self.slots.get_mut(token) else { return };
         if let Some(event) = event {
             client.note(event);
@@ -386,6 +390,12 @@ impl Worker {
     }
 }
 
+/// The token an event's socket was registered with.
+#[inline]
+fn token_of(event: Event) -> Token {
+    Token(usize::try_from(event.token).expect("what was a usize"))
+}
+
 /// Says that a client came or went.
 fn tell_peer(commands: &Commands, client: &Client, address: Option<SocketAddr>, closed: Option<CloseReason>) {
     let (text, transport) = match (address, client.is_tcp()) {
@@ -395,7 +405,7 @@ fn tell_peer(commands: &Commands, client: &Client, address: Option<SocketAddr>, 
     };
     let port = address.map_or(0, |address| address.port());
     let peer = Peer { address: text.as_bytes(), port, transport, cfd: client.descriptor() };
-    commands.tell(&closed.map_or(Event::Open(peer), |reason| Event::Close(peer, reason)));
+    commands.tell(&closed.map_or(watch::Event::Open(peer), |reason| watch::Event::Close(peer, reason)));
 }
 
 #[cfg(test)]
