@@ -176,6 +176,12 @@ impl Pages {
         self.table.len()
     }
 
+    /// Whether a page lies behind so many bytes of them: pages are used from the first one on.
+    #[inline]
+    pub(crate) fn reach_beyond(&self, bytes: usize) -> bool {
+        self.table[bytes >> self.page_shift].class().is_some()
+    }
+
     /// Offset of a page in the arena in bytes.
     pub(crate) fn offset_of(&self, page: PageId) -> usize {
         self.first_at + page.index() * self.page_bytes
