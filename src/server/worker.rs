@@ -6,6 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use mio::{Interest, Poll, Token};
 
@@ -24,6 +25,9 @@ use crate::time::Seconds;
 
 /// Most bytes read from a client in a turn; a longer line is no request.
 const SCRATCH_BYTES: usize = 64 * 1024;
+
+/// Clients whose input is read before the first of them is served: as many as a processor has ways to wait for memory.
+const GUESTS_MAX: usize = 16;
 
 /// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
@@ -79,12 +83,36 @@ pub struct Worker {
     watching: Vec<Token>,
     /// Addresses of clients that came while connections were watched: one that is reset has none any more.
     peers: HashMap<Token, SocketAddr>,
+    /// Room for what is read: `SCRATCH_BYTES` behind what was read early.
     scratch: Box<[u8]>,
+    /// Clients whose input was read early.
+    guests: Vec<Guest>,
     output: Output,
     next_idle_scan: Seconds,
     /// Turns so far.
     turns: u64,
     census: Enumerator,
+}
+
+/// A client whose input was read before its turn.
+#[derive(Debug)]
+struct Guest {
+    token: Token,
+    /// Its input in the scratch buffer.
+    input: Range<usize>,
+    /// The hash of the key it asks for first, and how far that was seen.
+    first: Option<(u64, usize)>,
+}
+
+/// What was done for a client before its turn.
+#[derive(Debug)]
+struct Early {
+    /// Its part of the scratch buffer.
+    part: Range<usize>,
+    /// How much input it holds, if it was read.
+    received: Option<usize>,
+    /// How far it was looked ahead in that.
+    seen: usize,
 }
 
 /// How far a worker is with what it is asked about its clients.
@@ -119,7 +147,8 @@ impl Worker {
             waiting: Vec::new(),
             watching: Vec::new(),
             peers: HashMap::new(),
-            scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
+            scratch: vec![0; 2 * SCRATCH_BYTES].into_boxed_slice(),
+            guests: Vec::with_capacity(GUESTS_MAX),
             output: Output::for_worker(),
             next_idle_scan: Seconds::START,
             turns: 0,
@@ -166,14 +195,18 @@ impl Worker {
         let queued = self.run_queue.len();
         let waiting = self.waiting.len();
         let budget = self.budget(events.len() + queued + waiting);
+        let reads_early = events.len() > 1 && self.commands.looks_ahead();
         for event in events.iter() {
             let token = token_of(event);
             if token == WAKE {
                 self.admit_arrivals();
                 self.serve_watching(budget);
-            } else {
+            } else if !reads_early || !self.read_early(token, event, budget) {
                 self.serve(token, Some(event), budget);
             }
+        }
+        if reads_early {
+            self.serve_guests(budget);
         }
         if queued + waiting > 0 {
             self.serve_left_over(queued, waiting, budget);
@@ -208,9 +241,55 @@ impl Worker {
         }
     }
 
+    /// Reads a client's input, to serve it together with others: what their requests need of the store's memory is
+    /// waited for at the same time then. False: the client is to be served by itself.
+    #[inline(never)]
+    fn read_early(&mut self, token: Token, event: Event, budget: usize) -> bool {
+        let Some(client) = self.slots.get_mut(token) else { return true };
+        client.note(event);
+        if client.is_queued || !client.can_be_read_early() {
+            return false;
+        }
+        let start = self.guests.last().map_or(0, |guest| guest.input.end);
+        let room = &mut self.scratch[start..start + SCRATCH_BYTES];
+        match client.take_in(room, &self.commands) {
+            Ok(len) => {
+                let first = client.look_ahead(&room[..len], &self.commands);
+                self.guests.push(Guest { token, input: start..start + len, first });
+                if self.guests.len() == GUESTS_MAX || start + len > SCRATCH_BYTES {
+                    self.serve_guests(budget);
+                }
+            }
+            Err(verdict) => self.follow(verdict, token),
+        }
+        true
+    }
+
+    /// Serves the clients whose input was read early, in order.
+    #[inline(never)]
+    fn serve_guests(&mut self, budget: usize) {
+        let mut guests = std::mem::take(&mut self.guests);
+        for (hash, _) in guests.iter().filter_map(|guest| guest.first) {
+            self.commands.ask_for_item(hash);
+        }
+        for guest in guests.drain(..) {
+            let seen = guest.first.map_or(0, |(_, seen)| seen);
+            let received = Some(guest.input.len());
+            self.serve_with(guest.token, None, Early { part: guest.input, received, seen }, budget);
+        }
+        self.guests = guests;
+    }
+
     /// A client's turn: for what the kernel says, or for what it has left over.
     #[inline(always)]
     fn serve(&mut self, token: Token, event: Option<Event>, budget: usize) {
+        let start = self.guests.last().map_or(0, |guest| guest.input.end);
+        self.serve_with(token, event, Early { part: start..start + SCRATCH_BYTES, received: None, seen: 0 }, budget);
+    }
+
+    /// A client's turn with its part of the scratch buffer.
+    #[inline(always)]
+    fn serve_with(&mut self, token: Token, event: Option<Event>, early: Early, budget: usize) {
         let Some(client) = self.slots.get_mut(token) else { return };
         if let Some(event) = event {
             client.note(event);
@@ -229,9 +308,11 @@ impl Worker {
                 commands: &mut self.commands,
                 output: &mut self.output,
                 requests_left: budget,
+                seen: early.seen,
                 logged_as: is_logged.then(|| client.descriptor()),
             },
-            scratch: &mut self.scratch,
+            scratch: &mut self.scratch[early.part],
+            received: early.received,
             turns: self.turns,
         };
         let verdict = client.serve(&mut bench);

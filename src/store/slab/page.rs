@@ -179,7 +179,8 @@ impl Pages {
     /// Whether a page lies behind so many bytes of them: pages are used from the first one on.
     #[inline]
     pub(crate) fn reach_beyond(&self, bytes: usize) -> bool {
-        self.table[bytes >> self.page_shift].class().is_some()
+        // Relaxed: a hint.
+        self.table[bytes >> self.page_shift].class.load(Ordering::Relaxed) != 0
     }
 
     /// Offset of a page in the arena in bytes.
