@@ -195,18 +195,12 @@ impl Worker {
         let queued = self.run_queue.len();
         let waiting = self.waiting.len();
         let budget = self.budget(events.len() + queued + waiting);
-        let reads_early = events.len() > 1 && self.commands.looks_ahead();
-        for event in events.iter() {
-            let token = token_of(event);
-            if token == WAKE {
-                self.admit_arrivals();
-                self.serve_watching(budget);
-            } else if !reads_early || !self.read_early(token, event, budget) {
-                self.serve(token, Some(event), budget);
+        if events.len() > 1 && self.commands.looks_ahead() {
+            self.serve_together(events, budget);
+        } else {
+            for event in events.iter() {
+                self.serve_event(event, budget);
             }
-        }
-        if reads_early {
-            self.serve_guests(budget);
         }
         if queued + waiting > 0 {
             self.serve_left_over(queued, waiting, budget);
@@ -241,10 +235,34 @@ impl Worker {
         }
     }
 
+    /// What one event asks for.
+    #[inline(always)]
+    fn serve_event(&mut self, event: Event, budget: usize) {
+        let token = token_of(event);
+        if token == WAKE {
+            self.admit_arrivals();
+            self.serve_watching(budget);
+        } else {
+            self.serve(token, Some(event), budget);
+        }
+    }
+
+    /// The same for several events: clients are read in groups before they are served.
+    #[inline(never)]
+    fn serve_together(&mut self, events: &Events, budget: usize) {
+        for event in events.iter() {
+            if token_of(event) == WAKE || !self.read_early(event, budget) {
+                self.serve_guests(budget);
+                self.serve_event(event, budget);
+            }
+        }
+        self.serve_guests(budget);
+    }
+
     /// Reads a client's input, to serve it together with others: what their requests need of the store's memory is
     /// waited for at the same time then. False: the client is to be served by itself.
-    #[inline(never)]
-    fn read_early(&mut self, token: Token, event: Event, budget: usize) -> bool {
+    fn read_early(&mut self, event: Event, budget: usize) -> bool {
+        let token = token_of(event);
         let Some(client) = self.slots.get_mut(token) else { return true };
         client.note(event);
         if client.is_queued || !client.can_be_read_early() {
@@ -283,8 +301,7 @@ impl Worker {
     /// A client's turn: for what the kernel says, or for what it has left over.
     #[inline(always)]
     fn serve(&mut self, token: Token, event: Option<Event>, budget: usize) {
-        let start = self.guests.last().map_or(0, |guest| guest.input.end);
-        self.serve_with(token, event, Early { part: start..start + SCRATCH_BYTES, received: None, seen: 0 }, budget);
+        self.serve_with(token, event, Early { part: 0..SCRATCH_BYTES, received: None, seen: 0 }, budget);
     }
 
     /// A client's turn with its part of the scratch buffer.
