@@ -121,6 +121,10 @@ mod conn {
 
         pub fn close(&mut self, _commands: &mut Commands) {}
 
+        pub fn look_ahead(&self, _input: &[u8], _commands: &Commands) -> Option<(u64, usize)> {
+            None
+        }
+
         #[inline]
         pub fn receive(&mut self, input: &[u8], turn: &mut Turn<'_>) -> Next {
             let (used, next) = advance(input, turn);

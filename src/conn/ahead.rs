@@ -8,17 +8,30 @@ use crate::protocol::ascii::token::{NextKey, next_key};
 /// Keys looked at together: as many as a processor has ways to wait for memory, and a few more.
 const KEYS_MAX: usize = 16;
 
+/// Looks at the plain request at the head of the input; its key's hash, for its item to be asked for later, and where
+/// the request ends.
+#[inline(always)]
+pub(super) fn look_at_first(input: &[u8], commands: &Commands) -> Option<(u64, usize)> {
+    let (key, used) = plain_request(input)?;
+    Some((commands.ask_for_place(key), used))
+}
+
+/// The key of the plain request at the head of the input, and where the request ends.
+#[inline(always)]
+fn plain_request(input: &[u8]) -> Option<(&[u8], usize)> {
+    Some(match parse_plain(input)? {
+        (Plain::Get(key), used) => (key, used),
+        (Plain::Set(store), used) => (store.key, used + store.value_len + super::BLOCK_END.len()),
+    })
+}
+
 /// Looks at the plain requests at the head of the input; how far it has seen, at least a byte.
 #[inline(never)]
 pub(super) fn look_at_requests(input: &[u8], commands: &Commands) -> usize {
     let mut seen = 0;
     let keys = std::iter::from_fn(|| {
-        let (plain, used) = parse_plain(input.get(seen..)?)?;
-        let (key, value_bytes) = match plain {
-            Plain::Get(key) => (key, 0),
-            Plain::Set(store) => (store.key, store.value_len + super::BLOCK_END.len()),
-        };
-        seen += used + value_bytes;
+        let (key, used) = plain_request(input.get(seen..)?)?;
+        seen += used;
         Some(key)
     });
     ask_for(keys, commands);

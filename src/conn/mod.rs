@@ -176,7 +176,7 @@ impl Connection {
     /// Serves `input`, which begins with what was kept. What is not consumed is kept.
     #[inline]
     pub fn receive(&mut self, input: &[u8], turn: &mut Turn<'_>) -> Next {
-        let (used, next) = self.advance(input, turn);
+        let (used, next) = self.advance(input, turn.seen, turn);
         self.kept.replace(&input[used..]);
         next
     }
@@ -184,7 +184,7 @@ impl Connection {
     /// Goes on with what was kept.
     pub fn resume(&mut self, turn: &mut Turn<'_>) -> Next {
         let mut kept = std::mem::take(&mut self.kept);
-        let (used, next) = self.advance(kept.bytes(), turn);
+        let (used, next) = self.advance(kept.bytes(), 0, turn);
         kept.consume(used);
         self.kept = kept;
         next
@@ -237,12 +237,23 @@ impl Connection {
         }
     }
 
-    /// Takes steps until something stops it.
-    fn advance(&mut self, input: &[u8], turn: &mut Turn<'_>) -> (usize, Next) {
+    /// Has the place come near that the first request of an input needs; the hash of its key, and how far it was seen.
+    /// `None`: that cannot be told.
+    #[must_use]
+    #[inline]
+    pub fn look_ahead(&self, input: &[u8], commands: &Commands) -> Option<(u64, usize)> {
+        if matches!(self.state, State::Ready) { ahead::look_at_first(input, commands) } else { None }
+    }
+
+    /// Takes steps until something stops it. So much of the input was looked ahead at.
+    fn advance(&mut self, input: &[u8], seen: usize, turn: &mut Turn<'_>) -> (usize, Next) {
         let mut used = 0;
         // How far it was looked ahead; where that does not pay, all counts as seen.
-        let looks_ahead = turn.commands.looks_ahead();
-        let mut seen = if looks_ahead { ahead::look_at_requests(input, turn.commands) } else { input.len() };
+        let mut seen = match seen {
+            0 if turn.commands.looks_ahead() => ahead::look_at_requests(input, turn.commands),
+            0 => input.len(),
+            seen => seen,
+        };
         loop {
             if turn.output.is_full() {
                 return (used, Next::Write);

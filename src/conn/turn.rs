@@ -12,6 +12,8 @@ pub struct Turn<'t> {
     pub output: &'t mut Output,
     /// Requests it may still serve before others have their turn (`-R`).
     pub requests_left: usize,
+    /// How far it was looked ahead in the input already: see [`Connection::look_ahead`](super::Connection::look_ahead).
+    pub seen: usize,
     /// The descriptor its commands and replies are logged under, when they are.
     pub logged_as: Option<u32>,
 }

@@ -10,6 +10,7 @@ use crate::bytes::Buffer;
 use crate::command::{Activity, Commands, Inhabitant};
 use crate::conn::{Connection, Next, Output, Turn};
 use crate::net::Stream;
+use crate::sys::events::Event;
 use crate::sys::process::{self, Signal};
 use crate::telemetry::watch::CloseReason;
 use crate::time::Seconds;
@@ -25,7 +26,10 @@ const FULL_OUTPUTS_MAX: usize = 4;
 pub(super) struct Bench<'b> {
     /// With an output that is empty between clients.
     pub(super) turn: Turn<'b>,
+    /// Room for what is read.
     pub(super) scratch: &'b mut [u8],
+    /// So many bytes at the front of `scratch` are the client's input: it was read already.
+    pub(super) received: Option<usize>,
     /// The worker's turns so far: a clock fine enough to tell who is slower.
     pub(super) turns: u64,
 }
@@ -105,9 +109,9 @@ impl Client {
 
     /// Notes what the kernel says.
     #[inline]
-    pub(super) fn note(&mut self, event: &mio::event::Event) {
+    pub(super) fn note(&mut self, event: Event) {
         self.is_writable |= event.is_writable();
-        self.is_hung_up |= event.is_read_closed() || event.is_error();
+        self.is_hung_up |= event.is_hung_up();
         self.is_readable |= event.is_readable() || self.is_hung_up;
     }
 
@@ -147,34 +151,41 @@ impl Client {
         if let Some(verdict) = self.write_unsent(bench) {
             return verdict;
         }
-        let mut may_read = true;
-        for _ in 0..FULL_OUTPUTS_MAX {
-            if self.next == Next::Read {
-                if !self.is_readable {
-                    return Verdict::Idle;
-                }
-                if !may_read {
-                    return Verdict::Again;
-                }
-                may_read = false;
-                if let Err(verdict) = self.read(bench) {
-                    return verdict;
-                }
-            } else if self.has_left() {
+        if self.next != Next::Read {
+            return self.go_on(FULL_OUTPUTS_MAX, bench);
+        }
+        if !self.is_readable && bench.received.is_none() {
+            return Verdict::Idle;
+        }
+        if let Err(verdict) = self.read(bench) {
+            return verdict;
+        }
+        self.hand_out(bench).unwrap_or_else(|| self.go_on(FULL_OUTPUTS_MAX - 1, bench))
+    }
+
+    /// Goes on with what was read, until its output has been full so often.
+    #[inline(never)]
+    fn go_on(&mut self, outputs_max: usize, bench: &mut Bench<'_>) -> Verdict {
+        for _ in 0..outputs_max {
+            if self.has_left() {
                 return Verdict::Gone(CloseReason::Error);
-            } else {
-                self.next = self.connection.resume(&mut bench.turn);
             }
-            match self.write(bench) {
-                Written::All => {}
-                Written::Blocked => return Verdict::Idle,
-                Written::Gone => return Verdict::Gone(CloseReason::Error),
-            }
-            if let Some(verdict) = self.judge(bench) {
+            self.next = self.connection.resume(&mut bench.turn);
+            if let Some(verdict) = self.hand_out(bench) {
                 return verdict;
             }
         }
         Verdict::Again
+    }
+
+    /// Writes its replies. A verdict, if the turn ends with them.
+    #[inline(always)]
+    fn hand_out(&mut self, bench: &mut Bench<'_>) -> Option<Verdict> {
+        match self.write(bench) {
+            Written::All => self.judge(bench),
+            Written::Blocked => Some(Verdict::Idle),
+            Written::Gone => Some(Verdict::Gone(CloseReason::Error)),
+        }
     }
 
     /// Output that the socket would not take earlier. A verdict, if the turn ends with it.
@@ -210,23 +221,46 @@ impl Client {
         if self.connection.ends_in_error() { CloseReason::Error } else { CloseReason::Normal }
     }
 
-    /// Reads once, behind what was kept, and serves it. Bytes of a large value go straight into their item.
+    /// Reads once and serves it. Bytes of a large value go straight into their item.
     fn read(&mut self, bench: &mut Bench<'_>) -> Result<(), Verdict> {
-        if self.connection.is_in_value() && self.read_value(bench)? {
-            return Ok(());
-        }
+        let received = match bench.received.take() {
+            Some(received) => received,
+            None if self.connection.is_in_value() && self.read_value(bench)? => return Ok(()),
+            None => self.take_in(bench.scratch, bench.turn.commands)?,
+        };
+        self.next = self.connection.receive(&bench.scratch[..received], &mut bench.turn);
+        Ok(())
+    }
+
+    /// Whether its turn begins with input for the scratch buffer, so that this may be read before its turn.
+    #[inline]
+    pub(super) fn can_be_read_early(&mut self) -> bool {
+        self.next == Next::Read
+            && self.is_readable
+            && self.connection.unsent().is_none()
+            && !self.connection.is_in_value()
+    }
+
+    /// Reads once, behind what was kept, which is put there; how many bytes of input that makes.
+    #[inline(always)]
+    pub(super) fn take_in(&mut self, scratch: &mut [u8], commands: &Commands) -> Result<usize, Verdict> {
         let kept = self.connection.kept().len();
-        let Some(room) = bench.scratch.get_mut(kept..).filter(|room| !room.is_empty()) else {
+        let Some(room) = scratch.get_mut(kept..).filter(|room| !room.is_empty()) else {
             // A line of that length is no request.
             return Err(Verdict::Gone(CloseReason::Error));
         };
         let (room_len, result) = (room.len(), self.stream.read(room));
-        let n = self.note_read(result, room_len, bench)?;
+        let n = self.note_read(result, room_len, commands)?;
         if kept > 0 {
-            bench.scratch[..kept].copy_from_slice(self.connection.kept());
+            scratch[..kept].copy_from_slice(self.connection.kept());
         }
-        self.next = self.connection.receive(&bench.scratch[..kept + n], &mut bench.turn);
-        Ok(())
+        Ok(kept + n)
+    }
+
+    /// Has the memory come near that the first request of its input needs: see [`Connection::look_ahead`].
+    #[inline]
+    pub(super) fn look_ahead(&self, input: &[u8], commands: &Commands) -> Option<(u64, usize)> {
+        self.connection.look_ahead(input, commands)
     }
 
     /// Reads into an item, as much as in another turn into the scratch buffer; false when there is no more room to read
@@ -237,7 +271,7 @@ impl Client {
         while left > 0 {
             let Some(room) = self.connection.room(bench.turn.commands) else { return Ok(false) };
             let (room_len, result) = (room.len(), self.stream.read(room));
-            let n = self.note_read(result, room_len, bench)?;
+            let n = self.note_read(result, room_len, bench.turn.commands)?;
             self.connection.filled(n, bench.turn.commands);
             if !self.is_readable {
                 return Ok(true);
@@ -249,7 +283,7 @@ impl Client {
 
     /// Notes what a read into so much room came to; how many bytes came.
     #[inline(always)]
-    fn note_read(&mut self, result: io::Result<usize>, room_len: usize, bench: &Bench<'_>) -> Result<usize, Verdict> {
+    fn note_read(&mut self, result: io::Result<usize>, room_len: usize, commands: &Commands) -> Result<usize, Verdict> {
         let n = match result {
             Ok(0) => return Err(Verdict::Gone(CloseReason::Normal)),
             Ok(n) => n,
@@ -261,8 +295,8 @@ impl Client {
             Err(_) => return Err(Verdict::Gone(CloseReason::Error)),
         };
         self.is_readable = n == room_len || self.is_hung_up;
-        self.last_heard = bench.turn.commands.now().seconds;
-        bench.turn.commands.counters().bytes_read.add(count(n));
+        self.last_heard = commands.now().seconds;
+        commands.counters().bytes_read.add(count(n));
         Ok(n)
     }
 

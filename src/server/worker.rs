@@ -6,9 +6,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::ops::Range;
 
-use mio::{Events, Interest, Poll, Token};
+use mio::{Interest, Poll, Token};
 
 use super::client::{Bench, Client, Verdict};
 use super::clock::Clock;
@@ -19,20 +19,27 @@ use crate::command::{CONNECTIONS_A_TURN, Commands, Shared};
 use crate::conn::{Connection, Output, Turn};
 use crate::net::Stream;
 use crate::sync::{Arc, Ordering};
-use crate::telemetry::watch::{Call, CloseReason, Event, Kinds, Peer, Transport};
+use crate::sys::events::{Event, Events};
+use crate::telemetry::watch::{self, Call, CloseReason, Kinds, Peer, Transport};
 use crate::time::Seconds;
 
 /// Most bytes read from a client in a turn; a longer line is no request.
 const SCRATCH_BYTES: usize = 64 * 1024;
 
+/// Clients whose input is read before the first of them is served: as many as a processor has ways to wait for memory.
+const GUESTS_MAX: usize = 16;
+
 /// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
 
-/// How soon a client that waits for memory is looked at again.
-const WAIT_RETRY: Duration = Duration::from_millis(1);
+/// How soon a client that waits for memory is looked at again, in milliseconds.
+const WAIT_RETRY_MS: i32 = 1;
 
-/// How often idle clients are looked for, when they are.
-const IDLE_SCAN: Duration = Duration::from_secs(1);
+/// How often idle clients are looked for, when they are, in milliseconds.
+const IDLE_SCAN_MS: i32 = 1000;
+
+/// A wait without end, in the kernel's word.
+const FOR_EVER: i32 = -1;
 
 /// A client that nobody competes with may have the budget of so many.
 const ALONE_BUDGETS: usize = 16;
@@ -76,12 +83,36 @@ pub struct Worker {
     watching: Vec<Token>,
     /// Addresses of clients that came while connections were watched: one that is reset has none any more.
     peers: HashMap<Token, SocketAddr>,
+    /// Room for what is read: `SCRATCH_BYTES` behind what was read early.
     scratch: Box<[u8]>,
+    /// Clients whose input was read early.
+    guests: Vec<Guest>,
     output: Output,
     next_idle_scan: Seconds,
     /// Turns so far.
     turns: u64,
     census: Enumerator,
+}
+
+/// A client whose input was read before its turn.
+#[derive(Debug)]
+struct Guest {
+    token: Token,
+    /// Its input in the scratch buffer.
+    input: Range<usize>,
+    /// The hash of the key it asks for first, and how far that was seen.
+    first: Option<(u64, usize)>,
+}
+
+/// What was done for a client before its turn.
+#[derive(Debug)]
+struct Early {
+    /// Its part of the scratch buffer.
+    part: Range<usize>,
+    /// How much input it holds, if it was read.
+    received: Option<usize>,
+    /// How far it was looked ahead in that.
+    seen: usize,
 }
 
 /// How far a worker is with what it is asked about its clients.
@@ -116,7 +147,8 @@ impl Worker {
             waiting: Vec::new(),
             watching: Vec::new(),
             peers: HashMap::new(),
-            scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
+            scratch: vec![0; 2 * SCRATCH_BYTES].into_boxed_slice(),
+            guests: Vec::with_capacity(GUESTS_MAX),
             output: Output::for_worker(),
             next_idle_scan: Seconds::START,
             turns: 0,
@@ -127,7 +159,7 @@ impl Worker {
     pub fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS_MAX);
         while !self.roster.is_stopping() {
-            match self.poll.poll(&mut events, self.patience()) {
+            match events.wait(&self.poll, self.patience()) {
                 Ok(()) => self.turn(&events),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
@@ -143,18 +175,18 @@ impl Worker {
         self.shared.census().leave(self.census.answered);
     }
 
-    /// How long the poll may sleep.
-    fn patience(&self) -> Option<Duration> {
+    /// How long the poll may sleep, in milliseconds.
+    fn patience(&self) -> i32 {
         if !self.run_queue.is_empty() || self.is_asked() {
-            return Some(Duration::ZERO);
+            return 0;
         }
         if !self.waiting.is_empty() {
-            return Some(WAIT_RETRY);
+            return WAIT_RETRY_MS;
         }
         if self.idle_seconds_max.is_some() && !self.slots.is_empty() {
-            return Some(IDLE_SCAN);
+            return IDLE_SCAN_MS;
         }
-        None
+        FOR_EVER
     }
 
     fn turn(&mut self, events: &Events) {
@@ -162,13 +194,12 @@ impl Worker {
         self.turns += 1;
         let queued = self.run_queue.len();
         let waiting = self.waiting.len();
-        let budget = self.budget(events.iter().take(2).count() + queued + waiting);
-        for event in events {
-            if event.token() == WAKE {
-                self.admit_arrivals();
-                self.serve_watching(budget);
-            } else {
-                self.serve(event.token(), Some(event), budget);
+        let budget = self.budget(events.len() + queued + waiting);
+        if events.len() > 1 && self.commands.looks_ahead() {
+            self.serve_together(events, budget);
+        } else {
+            for event in events.iter() {
+                self.serve_event(event, budget);
             }
         }
         if queued + waiting > 0 {
@@ -179,7 +210,7 @@ impl Worker {
             self.answer_census();
         }
         if self.commands.readers_hold_too_much() {
-            let has_served = queued > 0 || events.iter().any(|event| event.token() != WAKE);
+            let has_served = queued > 0 || events.iter().any(|event| token_of(event) != WAKE);
             self.close_slow_readers(has_served);
         }
         self.commands.end_turn();
@@ -204,9 +235,78 @@ impl Worker {
         }
     }
 
+    /// What one event asks for.
+    #[inline(always)]
+    fn serve_event(&mut self, event: Event, budget: usize) {
+        let token = token_of(event);
+        if token == WAKE {
+            self.admit_arrivals();
+            self.serve_watching(budget);
+        } else {
+            self.serve(token, Some(event), budget);
+        }
+    }
+
+    /// The same for several events: clients are read in groups before they are served.
+    #[inline(never)]
+    fn serve_together(&mut self, events: &Events, budget: usize) {
+        for event in events.iter() {
+            if token_of(event) == WAKE || !self.read_early(event, budget) {
+                self.serve_guests(budget);
+                self.serve_event(event, budget);
+            }
+        }
+        self.serve_guests(budget);
+    }
+
+    /// Reads a client's input, to serve it together with others: what their requests need of the store's memory is
+    /// waited for at the same time then. False: the client is to be served by itself.
+    fn read_early(&mut self, event: Event, budget: usize) -> bool {
+        let token = token_of(event);
+        let Some(client) = self.slots.get_mut(token) else { return true };
+        client.note(event);
+        if client.is_queued || !client.can_be_read_early() {
+            return false;
+        }
+        let start = self.guests.last().map_or(0, |guest| guest.input.end);
+        let room = &mut self.scratch[start..start + SCRATCH_BYTES];
+        match client.take_in(room, &self.commands) {
+            Ok(len) => {
+                let first = client.look_ahead(&room[..len], &self.commands);
+                self.guests.push(Guest { token, input: start..start + len, first });
+                if self.guests.len() == GUESTS_MAX || start + len > SCRATCH_BYTES {
+                    self.serve_guests(budget);
+                }
+            }
+            Err(verdict) => self.follow(verdict, token),
+        }
+        true
+    }
+
+    /// Serves the clients whose input was read early, in order.
+    #[inline(never)]
+    fn serve_guests(&mut self, budget: usize) {
+        let mut guests = std::mem::take(&mut self.guests);
+        for (hash, _) in guests.iter().filter_map(|guest| guest.first) {
+            self.commands.ask_for_item(hash);
+        }
+        for guest in guests.drain(..) {
+            let seen = guest.first.map_or(0, |(_, seen)| seen);
+            let received = Some(guest.input.len());
+            self.serve_with(guest.token, None, Early { part: guest.input, received, seen }, budget);
+        }
+        self.guests = guests;
+    }
+
     /// A client's turn: for what the kernel says, or for what it has left over.
     #[inline(always)]
-    fn serve(&mut self, token: Token, event: Option<&mio::event::Event>, budget: usize) {
+    fn serve(&mut self, token: Token, event: Option<Event>, budget: usize) {
+        self.serve_with(token, event, Early { part: 0..SCRATCH_BYTES, received: None, seen: 0 }, budget);
+    }
+
+    /// A client's turn with its part of the scratch buffer.
+    #[inline(always)]
+    fn serve_with(&mut self, token: Token, event: Option<Event>, early: Early, budget: usize) {
         let Some(client) = self.slots.get_mut(token) else { return };
         if let Some(event) = event {
             client.note(event);
@@ -225,9 +325,11 @@ impl Worker {
                 commands: &mut self.commands,
                 output: &mut self.output,
                 requests_left: budget,
+                seen: early.seen,
                 logged_as: is_logged.then(|| client.descriptor()),
             },
-            scratch: &mut self.scratch,
+            scratch: &mut self.scratch[early.part],
+            received: early.received,
             turns: self.turns,
         };
         let verdict = client.serve(&mut bench);
@@ -386,6 +488,12 @@ impl Worker {
     }
 }
 
+/// The token an event's socket was registered with.
+#[inline]
+fn token_of(event: Event) -> Token {
+    Token(usize::try_from(event.token).expect("what was a usize"))
+}
+
 /// Says that a client came or went.
 fn tell_peer(commands: &Commands, client: &Client, address: Option<SocketAddr>, closed: Option<CloseReason>) {
     let (text, transport) = match (address, client.is_tcp()) {
@@ -395,7 +503,7 @@ fn tell_peer(commands: &Commands, client: &Client, address: Option<SocketAddr>, 
     };
     let port = address.map_or(0, |address| address.port());
     let peer = Peer { address: text.as_bytes(), port, transport, cfd: client.descriptor() };
-    commands.tell(&closed.map_or(Event::Open(peer), |reason| Event::Close(peer, reason)));
+    commands.tell(&closed.map_or(watch::Event::Open(peer), |reason| watch::Event::Close(peer, reason)));
 }
 
 #[cfg(test)]

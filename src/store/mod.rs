@@ -60,8 +60,9 @@ use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering,
 use crate::telemetry::{Registry, StoreCounters};
 use crate::time::{Expiry, Seconds};
 
-/// Rows of the index up to which items, some ten in a row for each stripe, are taken to fit a processor's own caches.
-const ROWS_IN_CACHES: u32 = 4;
+/// Bytes of item pages that are taken to fit the caches of one core. From 10,000 items of 144 bytes on, looking ahead
+/// saved an eighth of the CPU time of pipelined requests, with 40,000 half of it; with 5,000 nothing.
+const IN_CACHES_BYTES: usize = 1 << 20;
 
 /// All items and the memory they live in.
 pub struct Store {
@@ -161,11 +162,11 @@ impl Store {
         Key { bytes, hash: self.index.hash(bytes) }
     }
 
-    /// Whether there are so many items that index and items do not fit a processor's own caches.
+    /// Whether there are so many items that they do not fit the caches of one core. A hint.
     #[must_use]
     #[inline]
     pub fn is_past_caches(&self) -> bool {
-        self.index.rows() > ROWS_IN_CACHES
+        self.pages.reach_beyond(IN_CACHES_BYTES)
     }
 
     /// Has the bucket of a hash come near. A hint: no lock is taken.

@@ -3,6 +3,7 @@
 #[cfg(loom)]
 pub mod beside;
 pub mod clock;
+pub mod events;
 pub mod lanes;
 pub mod memory;
 pub mod prefetch;

@@ -55,14 +55,17 @@ pub enum Plain<'a> {
 #[must_use]
 #[inline(always)]
 pub fn parse_plain(input: &[u8]) -> Option<(Plain<'_>, usize)> {
+    // As numbers: compared at once, and not byte by byte.
+    const GET: u32 = u32::from_le_bytes(*b"get ");
+    const SET: u32 = u32::from_le_bytes(*b"set ");
     let (name, rest) = input.split_first_chunk()?;
-    match name {
-        b"get " => {
+    match u32::from_le_bytes(*name) {
+        GET => {
             let (key, end) = plain_key(rest, b'\n')?;
             let key = key.strip_suffix(b"\r").unwrap_or(key);
             token::is_key(key).then_some((Plain::Get(key), name.len() + end + 1))
         }
-        b"set " => {
+        SET => {
             let (key, end) = plain_key(rest, b' ')?;
             let mut at = end + 1;
             let client_flags = plain_number(rest, &mut at, b' ')?;

@@ -19,6 +19,7 @@ use super::slab::page::Pages;
 use super::slab::pool::Pool;
 use crate::hash::KeyHasher;
 use crate::sync::{AtomicU32, AtomicUsize, Mutex, MutexGuard, Ordering, Rank, TallyU64};
+use crate::sys::prefetch;
 
 pub(super) use self::bucket::Slot;
 
@@ -37,6 +38,8 @@ const STRIPE_BITS: u32 = 12;
 pub(crate) struct Index {
     hasher: KeyHasher,
     stripes: Box<[Stripe]>,
+    /// Each stripe's `homes`, as hints for who looks ahead without its lock: close together, so that they stay near.
+    homes: Box<[TallyU64]>,
     arena: Arc<Arena>,
     buckets: Buckets,
     /// Rows with memory.
@@ -52,8 +55,6 @@ pub(crate) struct Index {
 #[repr(align(64))]
 struct Stripe {
     state: Mutex<StripeState>,
-    /// The state's `homes`, as a hint for who looks ahead without the lock.
-    homes: TallyU64,
 }
 
 /// Guarded by the stripe's lock. The buckets of the stripe's column are, too.
@@ -98,9 +99,8 @@ impl Index {
         let fresh = || StripeState { homes: 1, fresh: 1, free: 0, items: 0 };
         let index = Self {
             hasher,
-            stripes: (0..stripes)
-                .map(|_| Stripe { state: Mutex::new(Rank::Stripe, fresh()), homes: TallyU64::new(1) })
-                .collect(),
+            stripes: (0..stripes).map(|_| Stripe { state: Mutex::new(Rank::Stripe, fresh()) }).collect(),
+            homes: (0..stripes).map(|_| TallyU64::new(1)).collect(),
             arena: Arc::clone(arena),
             buckets: Buckets::new(arena),
             rows: AtomicU32::new(0),
@@ -165,14 +165,15 @@ impl Index {
     fn hinted(&self, hash: u64) -> Bucket<'_> {
         let number = self.stripe_of(hash);
         // Relaxed: a hint. A stripe never has fewer homes than it had.
-        let homes = self.stripes[number].homes.load(Ordering::Relaxed);
+        let homes = self.homes[number].load(Ordering::Relaxed);
         let homes = u32::try_from(homes).expect("what was stored");
         self.buckets.bucket(home_of(hash, homes), number)
     }
 
-    /// Has the home bucket of a hash come near.
+    /// Has the home bucket of a hash come near, and its stripe's lock.
     #[inline]
     pub(crate) fn prefetch(&self, hash: u64) {
+        prefetch::line((&raw const self.stripes[self.stripe_of(hash)]).cast());
         self.hinted(hash).prefetch();
     }
 
@@ -466,7 +467,7 @@ impl<'i> LockedStripe<'i> {
         self.vacate(pages, target);
         self.state.homes += 1;
         // Relaxed: a hint.
-        self.index.stripes[self.number].homes.store(u64::from(self.state.homes), Ordering::Relaxed);
+        self.index.homes[self.number].store(u64::from(self.state.homes), Ordering::Relaxed);
         let mut cell = source;
         let mut slot = 0;
         loop {
