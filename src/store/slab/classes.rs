@@ -1,8 +1,8 @@
 //! The table of slab classes: which chunk sizes there are and which one an item of so many bytes gets.
 //!
-//! Ours step by 8 B to 512 B, then eight per doubling up to 16 KiB, so that an item wastes little; `-f` and `-n`
-//! ask for memcached's geometric steps instead. Each size is raised to the largest that keeps its chunks
-//! per page; equal ones merge.
+//! Ours step by 4 B to 128 B, by 8 B to 512 B, then eight per doubling up to 16 KiB, so that an item wastes
+//! little; `-f` and `-n` ask for memcached's geometric steps instead. Each size is raised to the largest that keeps
+//! its chunks per page; equal ones merge.
 
 use crate::store::item::HEADER_BYTES;
 
@@ -12,14 +12,21 @@ pub(crate) const EXTENT_BYTES: usize = 16 * 1024;
 /// Smallest chunk: a header, a one-byte key and a short value.
 pub(crate) const CHUNK_BYTES_MIN: usize = 16;
 
-/// Fine steps end here.
+/// Steps of the finest granule end here, and steps of twice that there. More classes have fewer pages each: fine steps
+/// to 256 B made .2 % more misses over 25 runs, twelve classes a doubling .1 % and sixteen .3 %.
+const FINEST_BYTES_MAX: usize = 128;
 const FINE_BYTES_MAX: usize = 512;
+/// Classes a doubling above.
+const CLASSES_A_DOUBLING: usize = 8;
+
+/// Every chunk's address and size is a multiple of this: the header's widest fields are of 4 bytes.
+pub(crate) const GRANULE_BYTES_MIN: usize = 4;
 
 /// Class numbers fit a byte with room for "no class".
 const CLASSES_MAX: usize = 200;
 
 /// Sizes are looked up in units of this many bytes: every granule is a multiple.
-const LOOKUP_BYTES: usize = 8;
+const LOOKUP_BYTES: usize = GRANULE_BYTES_MIN;
 
 /// A slab class by number: 0 is the smallest. On the wire classes count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -113,10 +120,11 @@ fn raise(size: usize, page_bytes: usize, granule: usize) -> usize {
 }
 
 fn fine_sizes() -> Vec<usize> {
-    let mut sizes: Vec<usize> = (CHUNK_BYTES_MIN..=FINE_BYTES_MAX).step_by(8).collect();
+    let mut sizes: Vec<usize> = (CHUNK_BYTES_MIN..FINEST_BYTES_MAX).step_by(GRANULE_BYTES_MIN).collect();
+    sizes.extend((FINEST_BYTES_MAX..=FINE_BYTES_MAX).step_by(2 * GRANULE_BYTES_MIN));
     let mut octave = FINE_BYTES_MAX;
     while octave < EXTENT_BYTES {
-        sizes.extend((1..=8).map(|eighth| octave + octave * eighth / 8));
+        sizes.extend((1..=CLASSES_A_DOUBLING).map(|nth| octave + octave * nth / CLASSES_A_DOUBLING));
         octave *= 2;
     }
     sizes
@@ -141,7 +149,7 @@ mod tests {
 
     #[test]
     fn every_size_gets_the_smallest_chunk_that_holds_it() {
-        for (page, granule) in [(64 << 10, 8), (256 << 10, 8), (1 << 20, 8), (1 << 20, 64)] {
+        for (page, granule) in [(64 << 10, 4), (256 << 10, 4), (1 << 20, 8), (1 << 20, 64)] {
             let table = ClassTable::new(page, granule, None, None);
             for bytes in 1..=EXTENT_BYTES {
                 let class = table.class_of(bytes).expect("up to an extent");
@@ -154,20 +162,21 @@ mod tests {
 
     #[test]
     fn sizes_are_raised_to_what_keeps_their_chunks_per_page() {
-        let table = ClassTable::new(64 << 10, 8, None, None);
+        let table = ClassTable::new(64 << 10, 4, None, None);
         for class in table.all() {
             let size = table.chunk_bytes(class);
-            assert!(size.is_multiple_of(8));
-            assert!(size == EXTENT_BYTES || (64 << 10) / (size + 8) < (64 << 10) / size, "{size} could be raised");
+            assert!(size.is_multiple_of(4));
+            assert!(size == EXTENT_BYTES || (64 << 10) / (size + 4) < (64 << 10) / size, "{size} could be raised");
         }
     }
 
     #[test]
-    fn small_items_waste_at_most_a_granule() {
-        let table = ClassTable::new(64 << 10, 8, None, None);
+    fn small_items_waste_less_than_a_step() {
+        let table = ClassTable::new(256 << 10, 4, None, None);
         for bytes in 16..=512 {
             let chunk = table.chunk_bytes(table.class_of(bytes).expect("small"));
-            assert!(chunk - bytes < 16, "{bytes} gets {chunk}");
+            let step = if bytes <= 128 { 4 } else { 8 };
+            assert!(chunk - bytes < step, "{bytes} gets {chunk}");
         }
     }
 
