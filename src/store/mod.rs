@@ -60,8 +60,8 @@ use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering,
 use crate::telemetry::{Registry, StoreCounters};
 use crate::time::{Expiry, Seconds};
 
-/// Rows of the index up to which items, some ten in a row for each stripe, are taken to fit a processor's own caches.
-const ROWS_IN_CACHES: u32 = 4;
+/// Buckets of the index up to which items, some ten a bucket, are taken to fit a processor's own caches.
+const BUCKETS_IN_CACHES: u64 = 8192;
 
 /// All items and the memory they live in.
 pub struct Store {
@@ -165,7 +165,7 @@ impl Store {
     #[must_use]
     #[inline]
     pub fn is_past_caches(&self) -> bool {
-        self.index.rows() > ROWS_IN_CACHES
+        self.index.bucket_count() > BUCKETS_IN_CACHES
     }
 
     /// Has the bucket of a hash come near. A hint: no lock is taken.

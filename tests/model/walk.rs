@@ -164,7 +164,7 @@ fn what_lives_throughout_a_walk_is_shown_once_whatever_happens_meanwhile() {
     for seed in seeds(2) {
         println!("walk, seed {seed}");
         let mut bench = Bench::new(seed);
-        for round in 0..6 {
+        for round in 0..12 {
             let mut hike = bench.begin();
             loop {
                 // Sometimes much happens between two steps, sometimes little.

@@ -12,7 +12,8 @@
 
 use super::super::item::Ref;
 use super::super::slab::page::Pages;
-use super::{LockedStripe, home_of};
+use super::LockedStripe;
+use super::growth::home_of;
 
 /// A bucket and the backward hashes it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +61,7 @@ fn interval_at(from: u32, homes: u32) -> Interval {
 
 #[cfg(test)]
 mod tests {
-    use super::super::home_of;
+    use super::super::growth::home_of;
     use super::{Interval, backward, interval_at};
 
     #[test]
