@@ -39,7 +39,7 @@ const FREE_NEXT_SHIFT: u32 = 32;
 pub(crate) const CELLS_MAX: usize = 1 << 20;
 const _: () = assert!(CELLS_MAX << (QUARTER_BITS + SIZE_BITS) == 1 << (BEHIND_SHIFT - NEXT_SHIFT));
 
-/// Sizes of pieces.
+/// Sizes of pieces: the logarithm of their words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Size {
     Quarter = 1,
@@ -48,6 +48,7 @@ pub(super) enum Size {
 }
 
 const SIZE_BITS: u32 = 2;
+const SIZE: u32 = (1 << SIZE_BITS) - 1;
 const QUARTER_BITS: u32 = 2;
 
 impl Size {
@@ -106,7 +107,7 @@ impl Place {
     }
 
     pub(super) fn size(self) -> Size {
-        Size::from_bits(self.0 & ((1 << SIZE_BITS) - 1)).expect("a place is made with its size")
+        Size::from_bits(self.0 & SIZE).expect("a place is made with its size")
     }
 
     /// The first part of it, of a smaller size.
@@ -213,7 +214,7 @@ impl Buckets {
     #[inline]
     pub(super) fn piece(&self, place: Place, stripe: usize) -> Bucket<'_> {
         let at = self.first_word(place.cell(), stripe) + place.quarter() as usize * 2;
-        Bucket { words: &self.words[at..at + place.size().quarters() as usize * 2] }
+        Bucket { words: &self.words[at..at + (1 << (place.0 & SIZE))] }
     }
 }
 
@@ -245,8 +246,9 @@ impl<'b> Bucket<'b> {
     /// The word and the shift of a slot's reference: references begin behind a quarter of the bytes.
     #[inline(always)]
     fn reference_at(self, slot: usize) -> (usize, usize) {
-        let half_word = self.words.len() / 2 + slot;
-        (half_word / 2, half_word % 2 * 32)
+        // Those of a quarter begin in the middle of a word. Written so that a whole bucket's offsets are constants.
+        let slot = slot + self.words.len() / 2 % 2;
+        (self.words.len() / 4 + slot / 2, slot % 2 * 32)
     }
 
     #[inline(always)]

@@ -30,6 +30,13 @@ impl<'i> LockedStripe<'i> {
         self.state.free.first(Size::Whole).is_some() || self.state.fresh < self.index.rows.load(Ordering::Acquire)
     }
 
+    /// Whether what a cell holds could go elsewhere: it is nothing, or there is another whole cell.
+    pub(super) fn can_vacate(&self, cell: u32) -> bool {
+        let first = self.state.free.first(Size::Whole);
+        let is_free = self.piece(Place::whole(cell)).begins() == (Size::Whole, true);
+        is_free || first.is_some()
+    }
+
     /// An empty piece for overflow: a free one, or part of a larger.
     pub(super) fn take_piece(&mut self, size: Size) -> Result<Place, NoCell> {
         let found = Size::ALL.into_iter().filter(|&larger| larger >= size).find_map(|size| self.state.free.first(size));

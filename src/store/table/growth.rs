@@ -1,4 +1,4 @@
-//! Growth by one home bucket at a time: linear hashing.
+//! Growth by one home bucket at a time, and the way back: linear hashing.
 
 use super::LockedStripe;
 use super::bucket::{Entry, Place};
@@ -54,6 +54,24 @@ impl LockedStripe<'_> {
         self.fill(target, moving.as_slice());
     }
 
+    /// Puts what two chains hold into the first of them, and makes the last home bucket, the second's, a free cell.
+    /// There must be a spare cell if both have overflow. False, and nothing done: they hold too much.
+    pub(super) fn join(&mut self, source: u32, target: u32) -> bool {
+        let mut entries = Entries::new();
+        if self.chain(source).chain(self.chain(target)).nth(CHAIN_MAX).is_some() {
+            return false;
+        }
+        for (_, slot) in self.chain(source).chain(self.chain(target)) {
+            entries.push(self.piece(slot.place).entry(slot.slot));
+        }
+        self.empty(source);
+        self.empty(target);
+        self.set_homes(target);
+        self.give_piece(Place::whole(target));
+        self.fill(source, entries.as_slice());
+        true
+    }
+
     fn set_homes(&mut self, homes: u32) {
         self.state.homes = homes;
         // Relaxed: a hint.
@@ -62,7 +80,7 @@ impl LockedStripe<'_> {
 
     /// Makes the first cell that is no home empty and nobody's: what overflow it holds goes elsewhere. There must be a
     /// spare cell: this one or another.
-    fn vacate(&mut self, pages: &Pages, cell: u32) {
+    pub(super) fn vacate(&mut self, pages: &Pages, cell: u32) {
         if cell == self.state.fresh {
             self.state.fresh += 1;
             return;

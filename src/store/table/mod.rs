@@ -12,6 +12,7 @@ mod bucket;
 mod cells;
 mod chain;
 mod growth;
+mod shrink;
 mod walk;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use crate::sync::{AtomicU32, AtomicUsize, Mutex, MutexGuard, Ordering, Rank, Tal
 
 use self::bucket::Place;
 pub(super) use self::bucket::{BUCKET_BYTES, CELLS_MAX, Slot};
+pub(super) use self::shrink::Shrinking;
 
 /// Rows a fresh index has: one for the first home bucket, one to grow into.
 const ROWS_AT_START: u32 = 2;
@@ -49,9 +51,11 @@ pub(crate) struct Index {
     stripes: Box<[Stripe]>,
     arena: Arc<Arena>,
     buckets: Buckets,
-    /// Rows with memory.
+    /// Rows that stripes may use.
     rows: AtomicU32,
-    /// Serialises the opening of rows.
+    /// Rows with memory: one more while the last is being given up.
+    opened: AtomicU32,
+    /// Serialises the opening and closing of rows; who holds it writes both counts.
     opening: Mutex<()>,
     /// Stripes with a flush mark that is not swept yet.
     flushed: AtomicUsize,
@@ -114,6 +118,7 @@ impl Index {
             arena: Arc::clone(arena),
             buckets: Buckets::new(arena),
             rows: AtomicU32::new(0),
+            opened: AtomicU32::new(0),
             opening: Mutex::new(Rank::Tables, ()),
             flushed: AtomicUsize::new(0),
         };
@@ -133,7 +138,7 @@ impl Index {
 
     /// Bytes of memory in use: opened rows, locks and records.
     pub(crate) fn bytes(&self) -> u64 {
-        let rows = usize::try_from(self.rows.load(Ordering::Relaxed)).expect("32 bits fit");
+        let rows = usize::try_from(self.opened.load(Ordering::Relaxed)).expect("32 bits fit");
         let bytes = u64::try_from(rows * self.row_bytes()).expect("64 bits hold a usize");
         bytes + Self::fixed_bytes(self.stripes.len())
     }
@@ -174,7 +179,7 @@ impl Index {
     #[inline]
     fn hinted(&self, hash: u64) -> Bucket<'_> {
         let number = self.stripe_of(hash);
-        // Relaxed: a hint. A stripe never has fewer homes than it had.
+        // Relaxed: a hint. A stripe that had more homes before lends its cells to others: a closed row reads as zero.
         let homes = self.stripes[number].homes.load(Ordering::Relaxed);
         let homes = u32::try_from(homes).expect("what was stored");
         self.buckets.bucket(home_of(hash, homes), number)
@@ -200,6 +205,11 @@ impl Index {
         if self.rows.load(Ordering::Relaxed) > row {
             return true;
         }
+        if self.opened.load(Ordering::Relaxed) > row {
+            // It is being given up: it has its memory still.
+            self.rows.store(row + 1, Ordering::Release);
+            return true;
+        }
         let offset = usize::try_from(row).expect("32 bits fit") * self.row_bytes();
         let geometry = &self.arena.geometry;
         if offset + self.row_bytes() > geometry.index_bytes
@@ -208,11 +218,12 @@ impl Index {
             return false;
         }
         // Release: pairs with the loads in `cells`: who counts on the row finds it opened.
+        self.opened.store(row + 1, Ordering::Relaxed);
         self.rows.store(row + 1, Ordering::Release);
         true
     }
 
-    /// Rows with memory.
+    /// Rows that stripes may use.
     pub(crate) fn rows(&self) -> u32 {
         self.rows.load(Ordering::Relaxed)
     }
@@ -296,30 +307,32 @@ impl<'i> LockedStripe<'i> {
     /// The item with this key. Inline in each of its few callers: a call would cost every get 18 instructions.
     #[inline(always)]
     pub(crate) fn find(&self, pages: &Pages, key: Key<'_>) -> Option<Found> {
-        let place = Place::whole(self.home_of(key.hash));
-        let bucket = self.index.buckets.bucket(place.cell(), self.number);
-        if let Some(found) = self.find_in(place, bucket, pages, key) {
-            return Some(found);
-        }
-        if bucket.may_follow(key.hash) { self.find_behind(bucket, pages, key) } else { None }
-    }
-
-    #[inline(always)]
-    fn find_in(&self, place: Place, bucket: Bucket<'_>, pages: &Pages, key: Key<'_>) -> Option<Found> {
+        let home = self.home_of(key.hash);
+        let bucket = self.index.buckets.bucket(home, self.number);
         for slot in bucket.candidates(key.hash) {
             let reference = bucket.reference(slot);
             if reference.is_some() && pages.chunk(reference).key(&*self.state) == key.bytes {
-                return Some(Found { slot: Slot { place, slot }, reference });
+                return Some(Found { slot: Slot { place: Place::whole(home), slot }, reference });
             }
         }
-        None
+        if bucket.may_follow(key.hash) { self.find_behind(bucket, pages, key) } else { None }
     }
 
     /// Goes on behind a home bucket.
     #[inline(never)]
     fn find_behind(&self, home: Bucket<'_>, pages: &Pages, key: Key<'_>) -> Option<Found> {
-        std::iter::successors(home.next(), |&place| self.piece(place).next())
-            .find_map(|place| self.find_in(place, self.piece(place), pages, key))
+        let mut next = home.next();
+        while let Some(place) = next {
+            let piece = self.piece(place);
+            for slot in piece.candidates(key.hash) {
+                let reference = piece.reference(slot);
+                if pages.chunk(reference).key(&*self.state) == key.bytes {
+                    return Some(Found { slot: Slot { place, slot }, reference });
+                }
+            }
+            next = piece.next();
+        }
+        None
     }
 
     /// The slot that holds this very reference.
