@@ -5,7 +5,7 @@ its pid, to read its RSS) and prints one line of JSON. Two of its commands are u
 
   play TRACE --server HOST:PORT --pid PID     plays a trace look-aside (get; on a miss, set) and checks
                                               each hit's bytes, length and flags against what it stored
-  fill --server HOST:PORT --pid PID --klen N --dist fix:N
+  fill --server HOST:PORT --pid PID --klen N --dist fix:N|etc|ln:MEDIAN:SIGMA:MAX
                                               stores new keys past the first eviction, then gets them all
 """
 import json
