@@ -84,13 +84,13 @@ pub(super) struct Geometry {
 }
 
 impl Geometry {
-    /// Page sizes: 64 KiB below 512 MiB, 256 KiB to 4 GiB, 1 MiB above: few enough to keep a table of, small enough
+    /// Page sizes: 64 KiB below 1 GiB, 256 KiB to 4 GiB, 1 MiB above: few enough to keep a table of, small enough
     /// that a class with one page wastes little. With 256 KiB at `-m` 128 four traces had .4 % more misses.
     fn page_bytes(limit_bytes: u64) -> usize {
         if cfg!(loom) {
             // A model's store has a few pages of a few chunks.
             EXTENT_BYTES
-        } else if limit_bytes < 512 << 20 {
+        } else if limit_bytes < 1 << 30 {
             64 << 10
         } else if limit_bytes <= 4 << 30 {
             256 << 10
