@@ -1,8 +1,8 @@
 //! The table of slab classes: which chunk sizes there are and which one an item of so many bytes gets.
 //!
 //! Ours step by 4 B to 128 B, by 8 B to 512 B, then eight per doubling up to 16 KiB, so that an item wastes
-//! little, and finer where there are many pages; `-f` and `-n` ask for memcached's geometric steps instead. Each size is raised to the largest that keeps
-//! its chunks per page; equal ones merge.
+//! little, and finer where there are many pages; `-f` and `-n` ask for memcached's geometric steps instead. Each
+//! size is raised to the largest that keeps its chunks per page; equal ones merge.
 
 use crate::store::item::HEADER_BYTES;
 
@@ -20,8 +20,8 @@ struct Steps {
     classes_a_doubling: usize,
 }
 
-/// More classes have fewer pages each. At `-m` 32 to 128 fine steps to 256 B made .2 % more misses over 25 runs, sixteen
-/// classes a doubling .3 %.
+/// More classes have fewer pages each. At `-m` 32 to 128 fine steps to 256 B made .2 % more misses over 25 runs,
+/// sixteen classes a doubling .3 %.
 const FEW_PAGES: Steps = Steps { finest_bytes_max: 128, fine_bytes_max: 512, classes_a_doubling: 8 };
 const MANY_PAGES: Steps = Steps { finest_bytes_max: 256, fine_bytes_max: 512, classes_a_doubling: 16 };
 /// Pages that are many: from `-m` 256 on.

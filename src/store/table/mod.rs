@@ -34,9 +34,9 @@ pub(super) use self::shrink::Shrinking;
 
 /// Rows a fresh index has: one for the first home bucket, one to grow into.
 const ROWS_AT_START: u32 = 2;
-/// A stripe splits a bucket above this load, in items a home bucket of 12 slots. Simulated over a doubling, bytes of the
-/// index an item, and shares of hits and of misses that read a second line: at 11.5 6.84, .14 and .19; at 12 6.72, .16
-/// and .22 (.4 % of hits a third); at 12.5 6.62, .18 and .24.
+/// A stripe splits a bucket above this load, in items a home bucket of 12 slots. Simulated over a doubling, bytes of
+/// the index an item, and shares of hits and of misses that read a second line: at 11.5 6.84, .14 and .19; at 12 6.72,
+/// .16 and .22 (.4 % of hits a third); at 12.5 6.62, .18 and .24.
 const SPLIT_ABOVE: u32 = 12;
 /// A stripe asks for a new row only when a twelfth above that, so that one busy stripe does not open rows that
 /// the others do not need yet.
