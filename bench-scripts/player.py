@@ -7,7 +7,7 @@ its pid, to read its RSS) and prints one line of JSON. Two of its commands are u
                                               each hit's bytes, length and flags against what it stored;
                                               with --rate N at most N requests a second, with --pace 1 at
                                               the trace's own times
-  fill --server HOST:PORT --pid PID --klen N --dist fix:N
+  fill --server HOST:PORT --pid PID --klen N --dist fix:N|etc|ln:MEAN:SIGMA:MAX
                                               stores new keys past the first eviction, then gets them all
 """
 import json

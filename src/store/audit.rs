@@ -72,7 +72,7 @@ impl Store {
                 ensure!(found == Some((reference, slot)), "{reference:?} at {slot:?} is found as {found:?}");
             }
             ensure!(count == stripe.items(), "stripe {number} counts {} items and has {count}", stripe.items());
-            stripe.audit_cells().map_err(|error| format!("stripe {number}: {error}"))?;
+            stripe.audit_places().map_err(|error| format!("stripe {number}: {error}"))?;
         }
         Ok(linked)
     }

@@ -214,10 +214,10 @@ impl<'a> Chunk<'a> {
     /// The chunk of `bytes` at `start`.
     ///
     /// # Safety
-    /// `[start, start + bytes)` lies in an opened page for `'a`, `start` is aligned to 8, and `bytes` is at
+    /// `[start, start + bytes)` lies in an opened page for `'a`, `start` is aligned to 4, and `bytes` is at
     /// least 16.
     pub(super) unsafe fn new(start: NonNull<u8>, bytes: usize) -> Self {
-        debug_assert!(start.as_ptr().addr().is_multiple_of(8) && bytes >= 16);
+        debug_assert!(start.as_ptr().addr().is_multiple_of(align_of::<u32>()) && bytes >= 16);
         #[cfg(not(debug_assertions))]
         let _ = bytes;
         Self {
@@ -246,14 +246,14 @@ impl<'a> Chunk<'a> {
     #[cfg(not(loom))]
     #[inline]
     fn u16_at(self, offset: usize) -> &'a AtomicU16 {
-        // SAFETY: as `u8_at`; chunks are aligned to 8 and callers' offsets are even.
+        // SAFETY: as `u8_at`; chunks are aligned to 4 and callers' offsets are even.
         unsafe { AtomicU16::from_ptr(self.at(offset).cast()) }
     }
 
     #[cfg(not(loom))]
     #[inline]
     fn u32_at(self, offset: usize) -> &'a AtomicU32 {
-        // SAFETY: as `u8_at`; chunks are aligned to 8 and callers' offsets are multiples of 4.
+        // SAFETY: as `u8_at`; chunks are aligned to 4 and callers' offsets are multiples of 4.
         unsafe { AtomicU32::from_ptr(self.at(offset).cast()) }
     }
 

@@ -108,8 +108,9 @@ impl Store {
     /// When the system refuses the address space, or the limit does not hold a page of items beside the tables.
     pub fn open(options: &Options) -> Result<Self, OpenError> {
         let geometry = Geometry::new(options);
-        let table =
-            ClassTable::new(geometry.page_bytes, geometry.granule, options.growth_factor, options.chunk_bytes_min);
+        let Geometry { page_bytes, granule, .. } = geometry;
+        let pages = usize::try_from(options.limit_bytes).unwrap_or(usize::MAX) / page_bytes;
+        let table = ClassTable::new(pages, page_bytes, granule, options.growth_factor, options.chunk_bytes_min);
         let page_table_at = geometry.page_table_at();
         let arena = Arc::new(Arena::new(options, geometry, &table).map_err(OpenError::Memory)?);
         let heap_bytes = Index::fixed_bytes(arena.geometry.stripes);

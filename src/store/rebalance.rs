@@ -19,6 +19,7 @@ use super::outcome::Progress;
 use super::reserve::{Effort, Local};
 use super::slab::classes::{ClassId, ClassTable, EXTENT_BYTES};
 use super::slab::page::PageId;
+use super::table::Shrinking;
 use crate::sync::{Ordering, yield_now};
 use crate::telemetry::watch::Event;
 use crate::time::{Now, Seconds};
@@ -54,6 +55,7 @@ const MOVED_PARTS_MAX: usize = 64;
 pub(super) struct Mover {
     drain: Option<Drain>,
     sweep: Sweep,
+    shrinking: Shrinking,
     rates: Vec<Rate>,
     /// Items evicted from all classes until the last look.
     evicted: u64,
@@ -136,7 +138,7 @@ impl Rate {
 impl Mover {
     pub(super) fn new(classes: &ClassTable) -> Self {
         let rates = classes.all().map(|class| Rate::new(classes.chunk_bytes(class))).collect();
-        Self { drain: None, sweep: Sweep::default(), rates, evicted: 0 }
+        Self { drain: None, sweep: Sweep::default(), shrinking: Shrinking::default(), rates, evicted: 0 }
     }
 
     /// The page that is being emptied, for the audit.
@@ -147,7 +149,7 @@ impl Mover {
 
 impl Store {
     /// One step of background work, at most some tens of microseconds: a draining page's next items, the next
-    /// chunks of the sweep, the ghost's size. For one thread, which may sleep as long as the answer says.
+    /// chunks of the sweep, the ghost's size, the index's. For one thread, which may sleep as long as the answer says.
     pub fn step(&self, local: &mut Local, now: Now) -> Progress {
         self.arena.tick(&now);
         let now = now.seconds;
@@ -156,11 +158,13 @@ impl Store {
         let moving = self.move_step(&mut mover, local, now);
         let sweeping = self.sweep_step(&mut mover.sweep, local, now);
         let growing = self.ghost_step();
+        let items = self.totals().curr_items;
+        let shrinking = self.index.shrink_step(&mut mover.shrinking, &self.pages, &self.pool, items);
         drop(mover);
         // Between steps another thread may be emptying a page, and this one does not come to a turn's end.
         self.surrender(local);
         let micros = self.sweep_pause_micros();
-        if moving || growing || sweeping && micros == 0 {
+        if moving || growing || shrinking || sweeping && micros == 0 {
             return Progress::More;
         }
         if sweeping {

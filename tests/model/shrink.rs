@@ -1,4 +1,5 @@
-//! A memory limit that falls under steady sets: the one thing a client may notice is an eviction.
+//! A memory limit that falls under steady sets: the one thing a client may notice is an eviction. And an index that
+//! gives memory back.
 
 use flagstone::store::{Mode, Progress, Store, StoreOutcome, StoreRequest};
 use flagstone::time::{Expiry, Now, Seconds};
@@ -39,4 +40,44 @@ fn no_set_is_refused_while_the_limit_falls() {
         assert!(next < 20 * ITEMS, "an end comes");
     }
     assert!(store.memory_report().committed_bytes <= LIMIT_KIB << 9, "half the memory is left");
+}
+
+#[test]
+fn the_index_gives_memory_back_when_items_become_fewer_and_larger() {
+    let store = Store::open(&small(LIMIT_KIB)).expect("memory");
+    let (mut local, mut background) = (store.local(), store.local());
+    let mut set = |id: u32, value: &[u8]| {
+        let key = id.to_le_bytes();
+        let request = StoreRequest {
+            key: store.key(&key),
+            mode: Mode::Set,
+            client_flags: 0,
+            expiry: Expiry::Never,
+            extras: None,
+        };
+        let stored = store.store(&mut local, &request, value, NOW.seconds);
+        assert!(matches!(stored, StoreOutcome::Stored { .. }), "set {id}: {stored:?}");
+        store.end_turn(&mut local);
+    };
+    (0..ITEMS).for_each(|id| set(id, b"v"));
+    let before = store.memory_report().index_bytes;
+    for id in 0..ITEMS / 8 {
+        set(ITEMS + id, &[b'v'; 200]);
+        // What is small is asked for no more and goes.
+        for nth in 0..8 {
+            store.delete(&mut background, store.key(&(id * 8 + nth).to_le_bytes()), None, NOW.seconds);
+        }
+        store.step(&mut background, NOW);
+    }
+    for _ in 0..100_000 {
+        if !matches!(store.step(&mut background, NOW), Progress::More) {
+            break;
+        }
+    }
+    let (items, after) = (store.totals().curr_items, store.memory_report().index_bytes);
+    assert!(items < u64::from(ITEMS) / 4, "{items} items");
+    assert!(after < before / 3, "{items} items: the index shrank from {before} to {after} bytes");
+    store.surrender(&mut local);
+    store.surrender(&mut background);
+    store.audit().unwrap_or_else(|error| panic!("{error}"));
 }

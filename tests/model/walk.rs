@@ -132,6 +132,10 @@ impl Bench {
         let expires = self.random.one_in(4);
         let ahead = u32::try_from(1 + self.random.below(20)).expect("small");
         let expiry = if expires { Expiry::At(Seconds(self.now.0 + ahead)) } else { Expiry::Never };
+        self.set_length(key, length, expiry);
+    }
+
+    fn set_length(&mut self, key: Vec<u8>, length: usize, expiry: Expiry) {
         let request =
             StoreRequest { key: self.store.key(&key), mode: Mode::Set, client_flags: 0, expiry, extras: None };
         let value = vec![b'v'; length];
@@ -164,7 +168,7 @@ fn what_lives_throughout_a_walk_is_shown_once_whatever_happens_meanwhile() {
     for seed in seeds(2) {
         println!("walk, seed {seed}");
         let mut bench = Bench::new(seed);
-        for round in 0..6 {
+        for round in 0..12 {
             let mut hike = bench.begin();
             loop {
                 // Sometimes much happens between two steps, sometimes little.
@@ -181,6 +185,42 @@ fn what_lives_throughout_a_walk_is_shown_once_whatever_happens_meanwhile() {
         let totals = bench.store.totals();
         assert!(totals.pages_moved > 50, "seed {seed}: {} pages moved", totals.pages_moved);
         assert!(totals.curr_items > 5000, "seed {seed}: {} items: the index did not grow", totals.curr_items);
+        bench.store.surrender(&mut bench.local);
+        bench.store.surrender(&mut bench.background);
+        bench.store.audit().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    }
+}
+
+#[test]
+fn what_lives_throughout_a_walk_is_shown_once_while_the_index_shrinks() {
+    for seed in seeds(2) {
+        println!("walk, seed {seed}");
+        let mut bench = Bench::new(seed);
+        for number in 0..60_000 {
+            bench.set_length(format!("key-{number}").into_bytes(), 10, Expiry::Never);
+        }
+        let before = bench.store.memory_report().index_bytes;
+        // All but each tenth go while the walk is on its way.
+        let mut dying: Vec<u32> = (0..60_000).filter(|number| number % 10 != 0).collect();
+        for round in 0..3 {
+            let mut hike = bench.begin();
+            while bench.step(&mut hike) {
+                for number in dying.split_off(dying.len().saturating_sub(if round == 0 { 20 } else { 10 })) {
+                    let key = format!("key-{number}").into_bytes();
+                    bench.store.delete(&mut bench.local, bench.store.key(&key), None, bench.now);
+                    bench.live.remove(&key);
+                    hike.throughout.remove(&key);
+                }
+                let now = Now { seconds: bench.now, unix_epoch: 1_700_000_000 };
+                for _ in 0..4 {
+                    bench.store.step(&mut bench.background, now);
+                }
+            }
+            let missed = hike.throughout.difference(&hike.seen).next();
+            assert_eq!(missed, None, "seed {seed}, round {round}: of {}", hike.throughout.len());
+        }
+        let after = bench.store.memory_report().index_bytes;
+        assert!(after < before / 2, "seed {seed}: the index shrank from {before} to {after} bytes");
         bench.store.surrender(&mut bench.local);
         bench.store.surrender(&mut bench.background);
         bench.store.audit().unwrap_or_else(|error| panic!("seed {seed}: {error}"));

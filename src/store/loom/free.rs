@@ -92,7 +92,8 @@ fn fill_stripe(store: &Store, local: &mut Local) -> String {
     for number in 0..40 {
         let key = format!("key{number}");
         let neighbours = store.index.lock(store.key(key.as_bytes()).hash);
-        if neighbours.neighbours(store.key(key.as_bytes()).hash).count() == 12 {
+        // A home bucket and half the other cell: a whole one for more there is not.
+        if neighbours.neighbours(store.key(key.as_bytes()).hash).count() == 18 {
             return key;
         }
         drop(neighbours);

@@ -259,7 +259,7 @@ impl Pages {
         // SAFETY: references are made by `reference` from pages of the table, whose memory lies in the
         // reservation and was opened before the page got its class.
         let start = unsafe { self.memory.base().add(offset) };
-        // SAFETY: as above; granules are multiples of 8, and no chunk is smaller than 16 bytes.
+        // SAFETY: as above; granules are multiples of 4, and no chunk is smaller than 16 bytes.
         unsafe { Chunk::new(start, bytes) }
     }
 }

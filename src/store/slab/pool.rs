@@ -3,6 +3,7 @@
 use super::page::PageId;
 use crate::store::arena::Arena;
 use crate::sync::{Mutex, MutexGuard, Rank};
+use crate::sys::memory::OS_PAGE_BYTES;
 
 /// Pages of no class, and what is still to be had of `-m`.
 #[derive(Debug)]
@@ -136,6 +137,12 @@ impl Pool {
         }
         state.committed_bytes += wanted;
         true
+    }
+
+    /// Gives back memory that `open` opened, which is zero and behind which nothing is open to the end of its OS page.
+    pub(crate) fn close(&self, arena: &Arena, offset: usize, bytes: usize) {
+        arena.memory.release(offset, (offset + bytes).next_multiple_of(OS_PAGE_BYTES) - offset);
+        self.lock().committed_bytes -= u64::try_from(bytes).expect("64 bits hold a usize");
     }
 
     /// How many pages are missing from what is to be kept back.

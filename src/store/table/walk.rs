@@ -3,7 +3,8 @@
 //! Linear hashing puts into bucket b of level k the hashes whose low k bits are b. Read backwards, a hash begins
 //! with the bits that choose its bucket: a bucket holds an interval of backward hashes, and a split cuts it in two,
 //! side by side. So who walks from interval to interval, and remembers but where the next one begins, meets every
-//! hash once, however often buckets were split meanwhile.
+//! hash once, however often buckets were split meanwhile. A merge puts two intervals together again: who stands
+//! between them passes over what he has met.
 //!
 //! ```text
 //! bucket, two bits     00                  01                  10                  11
@@ -12,7 +13,8 @@
 
 use super::super::item::Ref;
 use super::super::slab::page::Pages;
-use super::{LockedStripe, home_of};
+use super::LockedStripe;
+use super::growth::home_of;
 
 /// A bucket and the backward hashes it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +31,7 @@ impl LockedStripe<'_> {
     pub(crate) fn walk(&self, pages: &Pages, from: u32, mut visit: impl FnMut(Ref)) -> Option<u32> {
         let interval = interval_at(from, self.state.homes);
         for (reference, _) in self.chain(interval.home) {
-            // Splits end intervals where the next begins. If two were ever joined again, the walk might stand in
-            // the middle of one.
+            // Splits end intervals where the next begins. After a merge the walk may stand in the middle of one.
             let is_new =
                 interval.first == from || backward(self.index.hash(pages.chunk(reference).key(&*self.state))) >= from;
             if is_new {
@@ -60,7 +61,7 @@ fn interval_at(from: u32, homes: u32) -> Interval {
 
 #[cfg(test)]
 mod tests {
-    use super::super::home_of;
+    use super::super::growth::home_of;
     use super::{Interval, backward, interval_at};
 
     #[test]
