@@ -21,13 +21,25 @@ impl Commands {
     /// Looks a key up and lends its item to `visit`, under the stripe's lock: nothing in there may block or allocate.
     #[inline(always)]
     pub fn fetch<R>(&mut self, fetch: Fetch<'_>, visit: impl FnOnce(ItemView<'_>) -> R) -> Fetched<R> {
+        let hash = self.hash_of(fetch.key);
+        self.fetch_hashed(fetch, hash, visit)
+    }
+
+    /// The same for a key whose hash is known.
+    #[inline(always)]
+    pub fn fetch_hashed<R>(
+        &mut self,
+        fetch: Fetch<'_>,
+        hash: u64,
+        visit: impl FnOnce(ItemView<'_>) -> R,
+    ) -> Fetched<R> {
         if self.is_watched(Kinds::ITEMS) {
             self.tell_fetch(fetch.key);
         }
         if let Some(extras) = fetch.extras {
             return self.fetch_more(fetch, extras, visit);
         }
-        let key = self.store.key(fetch.key);
+        let key = store::Key { bytes: fetch.key, hash };
         let Some(exptime) = fetch.options.touch else {
             let wish = store::Fetch { touch: None, value: fetch.options.value, cas: fetch.options.cas, extras: None };
             let outcome = self.store.fetch(&mut self.local, key, wish, self.now.seconds, visit);

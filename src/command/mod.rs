@@ -85,13 +85,17 @@ impl Commands {
         self.store.is_past_caches()
     }
 
-    /// Has the place come near where the key's item is looked up; the key's hash, for [`Self::ask_for_item`].
+    /// The hash of a key.
     #[must_use]
     #[inline]
-    pub fn ask_for_place(&self, key: &[u8]) -> u64 {
-        let hash = self.store.key(key).hash;
+    pub fn hash_of(&self, key: &[u8]) -> u64 {
+        self.store.key(key).hash
+    }
+
+    /// Has the place come near where an item is looked up whose key has this hash.
+    #[inline]
+    pub fn ask_for_place(&self, hash: u64) {
         self.store.prefetch_bucket(hash);
-        hash
     }
 
     /// Has the item come near that a key of this hash may have.

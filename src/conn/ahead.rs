@@ -13,7 +13,9 @@ const KEYS_MAX: usize = 16;
 #[inline(always)]
 pub(super) fn look_at_first(input: &[u8], commands: &Commands) -> Option<(u64, usize)> {
     let (key, used) = plain_request(input)?;
-    Some((commands.ask_for_place(key), used))
+    let hash = commands.hash_of(key);
+    commands.ask_for_place(hash);
+    Some((hash, used))
 }
 
 /// The key of the plain request at the head of the input, and where the request ends.
@@ -38,28 +40,88 @@ pub(super) fn look_at_requests(input: &[u8], commands: &Commands) -> usize {
     seen.max(1)
 }
 
-/// Looks at the next keys of a line; how far it has seen, at least a byte.
-#[inline(never)]
-pub(super) fn look_at_keys(input: &[u8], commands: &Commands) -> usize {
-    let mut seen = 0;
-    let mut is_last = false;
-    let keys = std::iter::from_fn(|| {
-        if is_last {
-            return None;
-        }
-        let (key, used) = match next_key(&input[seen..]) {
-            NextKey::Key { key, used } => (key, used),
-            NextKey::Last { key, used } => {
-                is_last = true;
-                (key, used)
+/// A key of a line, read ahead.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LineKey<'i> {
+    pub(super) key: &'i [u8],
+    pub(super) hash: u64,
+    /// Bytes of the input up to behind it, from behind the one before.
+    pub(super) used: usize,
+}
+
+/// What follows the keys that were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// More of the line.
+    More,
+    /// The line's end, so many bytes long if the last key did not take it.
+    LineEnd { used: usize },
+    /// Something too long for a key.
+    TooLong,
+    /// A part of a key, or nothing at all.
+    Partial,
+}
+
+/// The next keys of a line, each read and hashed once.
+#[derive(Debug)]
+pub(super) struct LineKeys<'i> {
+    keys: [LineKey<'i>; KEYS_MAX],
+    count: usize,
+    pub(super) after: After,
+}
+
+impl<'i> LineKeys<'i> {
+    /// Reads keys from the rest of a line, which may not have ended yet; where that pays, it has their places and then
+    /// their items come near.
+    #[inline(never)]
+    pub(super) fn read(input: &'i [u8], commands: &Commands) -> Self {
+        let mut read = Self { keys: [LineKey::default(); KEYS_MAX], count: 0, after: After::More };
+        let mut rest = input;
+        for place in &mut read.keys {
+            let (key, used, is_last) = match next_key(rest) {
+                NextKey::Key { key, used } => (key, used, false),
+                NextKey::Last { key, used } => (key, used, true),
+                NextKey::End { used } => {
+                    read.after = After::LineEnd { used };
+                    break;
+                }
+                NextKey::TooLong => {
+                    read.after = After::TooLong;
+                    break;
+                }
+                NextKey::Partial => {
+                    read.after = After::Partial;
+                    break;
+                }
+            };
+            *place = LineKey { key, hash: commands.hash_of(key), used };
+            read.count += 1;
+            if is_last {
+                read.after = After::LineEnd { used: 0 };
+                break;
             }
-            NextKey::End { .. } | NextKey::TooLong | NextKey::Partial => return None,
-        };
-        seen += used;
-        Some(key)
-    });
-    ask_for(keys, commands);
-    seen.max(1)
+            rest = &rest[used..];
+        }
+        if commands.looks_ahead() {
+            read.ask_for(commands);
+        }
+        read
+    }
+
+    fn ask_for(&self, commands: &Commands) {
+        for next in self.keys() {
+            commands.ask_for_place(next.hash);
+        }
+        for next in self.keys() {
+            commands.ask_for_item(next.hash);
+        }
+    }
+
+    /// The keys, in order.
+    #[inline]
+    pub(super) fn keys(&self) -> &[LineKey<'i>] {
+        &self.keys[..self.count]
+    }
 }
 
 /// First where the keys' items are, then the items.
@@ -68,7 +130,8 @@ fn ask_for<'k>(keys: impl Iterator<Item = &'k [u8]>, commands: &Commands) {
     let mut hashes = [0; KEYS_MAX];
     let mut count = 0;
     for (hash, key) in hashes.iter_mut().zip(keys) {
-        *hash = commands.ask_for_place(key);
+        *hash = commands.hash_of(key);
+        commands.ask_for_place(*hash);
         count += 1;
     }
     for &hash in &hashes[..count] {

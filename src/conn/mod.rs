@@ -23,6 +23,7 @@ mod tests;
 pub use output::Output;
 pub use turn::{Next, Turn};
 
+use ahead::{After, LineKeys};
 use auth::Knock;
 use body::{Answer as StoreAnswer, Body};
 use dump::Dumping;
@@ -32,7 +33,7 @@ use crate::command::{Activity, Answer, Census, Commands, Fetched, Page, Stored};
 use crate::limits::WHOLE_VALUE_BYTES_MAX;
 use crate::protocol::ascii::classic::{self, Parsed, Plain};
 use crate::protocol::ascii::meta::{Asked, push_stored};
-use crate::protocol::ascii::token::{self, NextKey};
+use crate::protocol::ascii::token;
 use crate::protocol::{Admin, ErrorText, Fetch, FetchOptions, ItemLines, Refused, Reply, Request, Store};
 use crate::sync::Arc;
 use crate::telemetry::watch::Watcher;
@@ -450,38 +451,32 @@ impl Connection {
     #[inline(always)]
     fn keys(&mut self, options: FetchOptions, input: &[u8], turn: &mut Turn<'_>) -> Step {
         let mut used = 0;
-        let mut seen = if turn.commands.looks_ahead() { 0 } else { usize::MAX };
         while !turn.output.is_full() {
-            if used >= seen {
-                seen = used + ahead::look_at_keys(&input[used..], turn.commands);
+            let line = LineKeys::read(&input[used..], turn.commands);
+            for (nth, next) in line.keys().iter().enumerate() {
+                if turn.output.is_full() {
+                    return Step::on(used);
+                }
+                used += next.used;
+                if !fetch_key(Fetch { key: next.key, options, extras: None }, next.hash, turn) {
+                    let is_last = nth + 1 == line.keys().len() && line.after == After::LineEnd { used: 0 };
+                    self.state = if is_last { State::Ready } else { State::Discard(Discard::Line) };
+                    return Step::on(used);
+                }
             }
-            let (key, taken, is_last) = match token::next_key(&input[used..]) {
-                NextKey::Key { key, used } => (key, used, false),
-                NextKey::Last { key, used } => (key, used, true),
-                NextKey::End { used: taken } => {
+            match line.after {
+                After::More => {}
+                After::LineEnd { used: end } => {
                     turn.output.push_reply(Reply::End);
                     self.state = State::Ready;
-                    return Step::on(used + taken);
+                    return Step::on(used + end);
                 }
-                NextKey::TooLong => {
+                After::TooLong => {
                     turn.output.push_reply(Reply::Error(ErrorText::BadFormat));
                     self.state = State::Discard(Discard::Line);
                     return Step::on(used);
                 }
-                NextKey::Partial => return Step::stop(used, Next::Read),
-            };
-            used += taken;
-            let is_served = fetch_key(Fetch { key, options, extras: None }, turn);
-            if is_last {
-                self.state = State::Ready;
-                if is_served {
-                    turn.output.push_reply(Reply::End);
-                }
-                return Step::on(used);
-            }
-            if !is_served {
-                self.state = State::Discard(Discard::Line);
-                return Step::on(used);
+                After::Partial => return Step::stop(used, Next::Read),
             }
         }
         Step::on(used)
@@ -626,7 +621,8 @@ fn answer(reply: Reply, noreply: bool, turn: &mut Turn<'_>) {
 #[inline(never)]
 fn get(key: &[u8], used: usize, turn: &mut Turn<'_>) -> Step {
     turn.requests_left -= 1;
-    if fetch_key(Fetch { key, options: FetchOptions::GET, extras: None }, turn) {
+    let hash = turn.commands.hash_of(key);
+    if fetch_key(Fetch { key, options: FetchOptions::GET, extras: None }, hash, turn) {
         turn.output.push_reply(Reply::End);
     }
     Step::on(used)
@@ -635,17 +631,19 @@ fn get(key: &[u8], used: usize, turn: &mut Turn<'_>) -> Step {
 /// Fetches a key of a get line. False: its line ends here, with an error.
 #[inline(never)]
 fn serve_key(fetch: Fetch<'_>, turn: &mut Turn<'_>) -> bool {
-    fetch_key(fetch, turn)
+    let hash = turn.commands.hash_of(fetch.key);
+    fetch_key(fetch, hash, turn)
 }
 
 /// The same, folded into callers that know the options.
 #[inline(always)]
-fn fetch_key(fetch: Fetch<'_>, turn: &mut Turn<'_>) -> bool {
+fn fetch_key(fetch: Fetch<'_>, hash: u64, turn: &mut Turn<'_>) -> bool {
     let output = &mut *turn.output;
     output.reserve_hit();
     let (key, shows_cas) = (fetch.key, fetch.options.cas);
-    match turn.commands.fetch(
+    match turn.commands.fetch_hashed(
         fetch,
+        hash,
         #[inline(always)]
         |item| output.push_hit(key, item, shows_cas),
     ) {
