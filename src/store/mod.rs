@@ -8,6 +8,7 @@ mod arena;
 mod arithmetic;
 mod audit;
 mod delete;
+mod earnings;
 mod evict;
 mod expire;
 mod fetch;

@@ -33,6 +33,12 @@ macro_rules! class_counters {
         }
 
         impl ClassCounters {
+            /// Fetches, touches and arithmetic that hit, by this thread.
+            pub(super) fn hits(&self) -> u64 {
+                let counters = [&self.get_hits, &self.touch_hits, &self.incr_hits, &self.decr_hits];
+                counters.iter().fold(0, |hits, counter| hits.wrapping_add(counter.get()))
+            }
+
             fn add_to(&self, report: &mut ClassReport) {
                 $(report.$name = report.$name.wrapping_add(self.$name.get());)*
                 report.evicted_time = report.evicted_time.max(self.last_evicted_age.get());

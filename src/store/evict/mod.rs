@@ -54,6 +54,9 @@ pub(crate) struct ClassQueues {
     coldest: Option<(u8, Ref)>,
     /// Items picked to be evicted, ever, from both queues: the page mover compares how long items live.
     pub(crate) picked: u64,
+    /// Of them, those the small queue dropped; and new items that the ghost knew, ever.
+    pub(crate) dropped_ever: u64,
+    pub(crate) returned_ever: u64,
     /// The small queue's share of the class in 1/1024.
     share: u32,
     /// Since the last adaptation: items that left the small queue with a hit, and without.
@@ -74,6 +77,8 @@ impl Default for ClassQueues {
             main_this_turn: 0,
             coldest: None,
             picked: 0,
+            dropped_ever: 0,
+            returned_ever: 0,
             share: SHARE_START,
             promoted: 0,
             dropped: 0,
@@ -164,6 +169,7 @@ impl ClassQueues {
     /// Notes new items of this class that the ghost knew.
     pub(crate) fn note_ghost_hits(&mut self, hits: u32) {
         self.ghost_hits += hits;
+        self.returned_ever += u64::from(hits);
     }
 }
 
@@ -268,6 +274,7 @@ impl ClassState {
             return;
         }
         self.queues.dropped += 1;
+        self.queues.dropped_ever += 1;
         let hash = around.index.hash(chunk.key(self));
         let reason = if dead { Reason::Dead } else { Reason::Small };
         self.queues.picked += 1;

@@ -122,6 +122,12 @@ impl Pool {
         self.lock().available(self.page_bytes)
     }
 
+    /// Whether a class that grows would get a page.
+    pub(crate) fn has_more(&self) -> bool {
+        let state = self.lock();
+        state.available(self.page_bytes) > state.keep
+    }
+
     /// Opens memory that is not an item page: index rows, rings, ghost. Takes the memory of free pages if the
     /// budget asks for it; false when that is not enough.
     pub(crate) fn open(&self, arena: &Arena, offset: usize, bytes: usize) -> bool {
