@@ -8,7 +8,8 @@
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use super::large::{Incoming, Pinned};
+use super::chain::Pinned;
+use super::large::Incoming;
 use crate::sync::{AtomicU8, AtomicU16, AtomicU32, Ordering};
 #[cfg(loom)]
 use crate::sys::beside::Beside;
@@ -40,8 +41,8 @@ const MARKS_BYTES: usize = 1;
 /// Bytes of a client's own cas, when present.
 const OWN_CAS_BYTES: usize = 8;
 /// Bytes before the key of a large item's head: the header with both optional fields always present, then
-/// total length, pins, the next part and a client's own cas. Its marks lie in front of the total length.
-pub(super) const LARGE_HEAD_BYTES: usize = 40;
+/// total length, pins and a client's own cas. Its marks lie in front of the total length.
+pub(super) const LARGE_HEAD_BYTES: usize = 36;
 /// Bytes before the value bytes of a part of a large item.
 pub(super) const PART_HEADER_BYTES: usize = 24;
 
@@ -53,9 +54,8 @@ const ACCESS_AT: usize = 8;
 const LARGE_MARKS_AT: usize = 18;
 const LARGE_TOTAL_AT: usize = 20;
 const LARGE_PINS_AT: usize = 24;
-const LARGE_NEXT_AT: usize = 28;
-const LARGE_CAS_AT: usize = 32;
-const PART_NEXT_AT: usize = 4;
+const LARGE_CAS_AT: usize = 28;
+const PART_NUMBER_AT: usize = 4;
 const PART_HEAD_AT: usize = 8;
 const PART_HASH_AT: usize = 16;
 
@@ -700,7 +700,6 @@ impl<'a> Chunk<'a> {
         self.store_marks((LARGE_MARKS_AT, LARGE_CAS_AT), new.marks);
         self.u32_at(LARGE_TOTAL_AT).store(total, Ordering::Relaxed);
         self.u32_at(LARGE_PINS_AT).store(1, Ordering::Relaxed);
-        self.u32_at(LARGE_NEXT_AT).store(0, Ordering::Relaxed);
         self.write_parts(Bytes::Key, LARGE_HEAD_BYTES, &[new.key]);
     }
 
@@ -729,33 +728,32 @@ impl<'a> Chunk<'a> {
         self.u32_at(LARGE_PINS_AT).load(Ordering::Acquire)
     }
 
-    /// Where the value begins in a large head.
-    pub(super) fn large_value_at(key_len: usize) -> usize {
-        LARGE_HEAD_BYTES + key_len
-    }
-
-    /// The part behind this one (or behind the head).
-    pub(super) fn next_part(self, is_head: bool) -> Ref {
-        let at = if is_head { LARGE_NEXT_AT } else { PART_NEXT_AT };
+    /// The reference in a directory's slot at this offset of a large item's chunk.
+    pub(super) fn slot(self, at: usize) -> Ref {
+        // Relaxed, as is the store: who may look at a large item's bytes may look at these.
         Ref(self.u32_at(at).load(Ordering::Relaxed))
     }
 
-    /// Links a part behind this one (or behind the head).
-    pub(super) fn set_next_part(self, is_head: bool, next: Ref) {
-        let at = if is_head { LARGE_NEXT_AT } else { PART_NEXT_AT };
-        self.u32_at(at).store(next.0, Ordering::Relaxed);
+    /// Names a part in a directory's slot.
+    pub(super) fn set_slot(self, at: usize, part: Ref) {
+        self.u32_at(at).store(part.0, Ordering::Relaxed);
     }
 
-    /// Turns a chunk that is the caller's alone into an empty part of the item at `head`.
-    pub(super) fn fill_part_header(self, head: Ref, hash: u64) {
+    /// Turns a chunk that is the caller's alone into an empty part of the item at `head`: the one with this number.
+    pub(super) fn fill_part_header(self, head: Ref, number: u32, hash: u64) {
         self.update_state(|old| old & state::IN_RING);
-        self.set_next_part(false, Ref::NONE);
+        self.u32_at(PART_NUMBER_AT).store(number, Ordering::Relaxed);
         self.u16_at(VALUE_LEN_AT).store(0, Ordering::Relaxed);
         self.u32_at(PART_HEAD_AT).store(head.0, Ordering::Relaxed);
         #[expect(clippy::cast_possible_truncation, reason = "the halves")]
         self.u32_at(PART_HASH_AT).store(hash as u32, Ordering::Relaxed);
         self.u32_at(PART_HASH_AT + 4).store((hash >> 32) as u32, Ordering::Relaxed);
         self.u8_at(KEY_LEN_AT).store(PART, Ordering::Release);
+    }
+
+    /// The number of a part: which one behind the head it is.
+    pub(super) fn part_number(self) -> u32 {
+        self.u32_at(PART_NUMBER_AT).load(Ordering::Relaxed)
     }
 
     /// The head of a part, and its key's hash: who reads it under the class's lock sees a pair that belonged
@@ -788,8 +786,7 @@ impl<'a> Chunk<'a> {
     /// Copies a part whole, its header fields included, into a chunk that is the caller's alone.
     pub(super) fn copy_part_to(self, target: Chunk<'_>, bytes: usize) {
         let (head, hash) = self.part_owner();
-        target.fill_part_header(head, hash);
-        target.set_next_part(false, self.next_part(false));
+        target.fill_part_header(head, self.part_number(), hash);
         let source = self.read_at(Bytes::Value, PART_HEADER_BYTES);
         // SAFETY: both chunks are of `bytes` or more; the source is kept by its item's pin, which the caller
         // holds under the stripe's lock, and the target is the caller's alone.

@@ -11,10 +11,10 @@
 //! All background work of the store is one step function, called by one thread that sleeps while nothing is due.
 
 use super::Store;
+use super::chain::{length, shape_of};
 use super::evict::{Reason, Victim};
 use super::expire::Sweep;
 use super::item::{PART, Ref};
-use super::large::length;
 use super::outcome::Progress;
 use super::reserve::{Effort, Local};
 use super::slab::classes::{ClassId, ClassTable, EXTENT_BYTES};
@@ -46,8 +46,6 @@ const SPARE_PAGES_MIN: f64 = 2.0;
 const DRIVEN_STEPS_MAX: usize = 16 * 1024;
 /// Evictions of a thread's between two looks of its own at all classes, some 4 us each.
 const EVICTIONS_A_LOOK: usize = 64;
-/// Longest chain that is moved; a longer item is evicted.
-const MOVED_PARTS_MAX: usize = 64;
 
 /// The page mover's state, and the rest of what background work remembers.
 #[derive(Debug)]
@@ -434,7 +432,7 @@ impl Store {
         true
     }
 
-    /// Copies a part of a large item that nobody is reading; false when that cannot be done.
+    /// Copies a part of a large item that nobody is reading, if its head names it; false when that cannot be done.
     fn move_part(&self, local: &mut Local, hash: u64, head: Ref, part: Ref, now: Seconds) -> bool {
         let class = self.class_of(part);
         let Some(target) = self.take_chunk(local, class, now, Effort::NoPageMove) else { return false };
@@ -454,23 +452,14 @@ impl Store {
         if self.why_dead(&stripe, self.pages.chunk(head), now).is_some() {
             return false;
         }
-        let mut before = head;
-        for _ in 0..MOVED_PARTS_MAX {
-            let next = self.pages.chunk(before).next_part(before == head);
-            if next == part {
-                let bytes = self.pages.classes.chunk_bytes(self.class_of(part));
-                self.pages.chunk(part).copy_part_to(self.pages.chunk(target), bytes);
-                self.pages.chunk(before).set_next_part(before == head, target);
-                self.pages.chunk(part).retire();
-                local.free(self.class_of(part), part);
-                return true;
-            }
-            if !next.is_some() {
-                return false;
-            }
-            before = next;
-        }
-        false
+        let (head, chunk) = (self.pages.chunk(head), self.pages.chunk(part));
+        let slot = shape_of(head).head_slot_of(chunk.part_number());
+        let Some(slot) = slot.filter(|slot| head.is_large() && head.slot(*slot) == part) else { return false };
+        chunk.copy_part_to(self.pages.chunk(target), self.pages.classes.chunk_bytes(self.class_of(part)));
+        head.set_slot(slot, target);
+        chunk.retire();
+        local.free(self.class_of(part), part);
+        true
     }
 }
 
