@@ -201,7 +201,8 @@ impl Store {
         PinnedPieces { store: self, cursor: pinned.cursor, pinned, offset }
     }
 
-    fn next_cursor(&self, shape: Shape, at: Cursor) -> Cursor {
+    /// The chunk behind another that is not the last.
+    pub(super) fn next_cursor(&self, shape: Shape, at: Cursor) -> Cursor {
         let (chunk, slot) = shape.slot_behind(at);
         shape.behind(at, self.pages.chunk(chunk).slot(slot))
     }

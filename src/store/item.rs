@@ -774,13 +774,19 @@ impl<'a> Chunk<'a> {
         unsafe { std::slice::from_raw_parts(self.read_at(Bytes::Value, from), len) }
     }
 
-    /// Room for value bytes of an arriving item: `len` bytes from byte `from` of the chunk on.
-    pub(super) fn incoming_room(self, _owner: &mut Incoming, from: usize, len: usize) -> &mut [u8] {
-        #[cfg(debug_assertions)]
-        assert!(from + len <= self.bytes, "the room lies in the chunk");
-        // SAFETY: the range lies in the chunk, and until the commit the chunk belongs to the one `Incoming`,
-        // which is borrowed mutably for as long as the room is.
-        unsafe { std::slice::from_raw_parts_mut(self.write_at(Bytes::Value, from), len) }
+    /// Room for value bytes of an arriving item: in each of these chunks, which lie in its chain one behind the other,
+    /// `len` bytes from byte `from` on.
+    pub(super) fn incoming_rooms<'i>(
+        _owner: &'i mut Incoming,
+        places: impl Iterator<Item = (Chunk<'i>, usize, usize)>,
+    ) -> impl Iterator<Item = &'i mut [u8]> {
+        places.map(|(chunk, from, len)| {
+            #[cfg(debug_assertions)]
+            assert!(from + len <= chunk.bytes, "the room lies in the chunk");
+            // SAFETY: the range lies in the chunk, and until the commit the chunk belongs to the one `Incoming`,
+            // which is borrowed mutably for as long as the rooms are. A chain has each chunk once, so no two overlap.
+            unsafe { std::slice::from_raw_parts_mut(chunk.write_at(Bytes::Value, from), len) }
+        })
     }
 
     /// Copies a part whole, its header fields included, into a chunk that is the caller's alone.

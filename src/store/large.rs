@@ -2,7 +2,7 @@
 
 use super::Store;
 use super::chain::{Cursor, Pinned, Shape, length};
-use super::item::{Marks, NewItem, Ref, mark};
+use super::item::{Chunk, Marks, NewItem, Ref, mark};
 use super::outcome::{Key, Miss, Mode, StoreExtras, StoreOutcome, StoreRequest};
 use super::reserve::{Effort, Local};
 use super::table::{Found, LockedStripe};
@@ -27,7 +27,10 @@ pub struct Incoming {
     total: usize,
     filled: usize,
     head: Ref,
-    cursor: Option<Cursor>,
+    /// The chunk that bytes last went into.
+    place: Option<Cursor>,
+    /// The last chunk taken: some are taken ahead of the bytes, to have many filled at once.
+    last: Option<Cursor>,
     waits: u32,
     share: Share,
 }
@@ -109,7 +112,8 @@ impl Store {
             total: value_len,
             filled: 0,
             head: Ref::NONE,
-            cursor: None,
+            place: None,
+            last: None,
             waits: 0,
         })
     }
@@ -138,20 +142,58 @@ impl Store {
     }
 
     /// Where the next bytes of an arriving value go.
-    pub fn room<'i>(&self, local: &mut Local, incoming: &'i mut Incoming, now: Seconds) -> Room<'i> {
-        let at = match incoming.cursor {
-            Some(at) if incoming.filled < at.start + at.len => at,
-            before => match self.next_chunk(local, incoming, before, now) {
-                Some(at) => at,
-                None if self.options.evict && incoming.waits < WAITS_MAX => {
-                    incoming.waits += 1;
-                    return Room::Wait;
-                }
-                None => return Room::NoMemory,
-            },
+    pub fn room<'i>(&'i self, local: &mut Local, incoming: &'i mut Incoming, now: Seconds) -> Room<'i> {
+        if self.place_of_next(local, incoming, now).is_none() {
+            let may_wait = self.options.evict && incoming.waits < WAITS_MAX;
+            incoming.waits += 1;
+            return if may_wait { Room::Wait } else { Room::NoMemory };
+        }
+        let room = self.rooms(local, incoming, 1, now).and_then(|mut rooms| rooms.next());
+        room.map_or(Room::NoMemory, Room::Bytes)
+    }
+
+    /// Where the next bytes of an arriving value go, piece by piece, at most `chunks` of them; the end comes early when
+    /// no more memory is free at once. `None`: there is not even the first, or no byte is missing.
+    pub fn rooms<'i>(
+        &'i self,
+        local: &mut Local,
+        incoming: &'i mut Incoming,
+        chunks: u32,
+        now: Seconds,
+    ) -> Option<impl Iterator<Item = &'i mut [u8]>> {
+        let first = self.place_of_next(local, incoming, now)?;
+        let mut last = incoming.last?;
+        for _ in last.number - first.number + 1..chunks {
+            if last.end() == incoming.total {
+                break;
+            }
+            let Some(taken) = self.extend(local, incoming, now) else { break };
+            last = taken;
+        }
+        let (shape, filled) = (incoming.shape(), incoming.filled);
+        let behind = move |at: &Cursor| (at.number < last.number).then(|| self.next_cursor(shape, *at));
+        let places = std::iter::successors(Some(first), behind).map(move |at| {
+            let into = filled.saturating_sub(at.start);
+            (self.pages.chunk(at.chunk), at.first + into, at.len - into)
+        });
+        Some(Chunk::incoming_rooms(incoming, places.take(usize::try_from(chunks).ok()?)))
+    }
+
+    /// The chunk that the next byte of an arriving value goes into; the next one is taken if it is needed.
+    fn place_of_next(&self, local: &mut Local, incoming: &mut Incoming, now: Seconds) -> Option<Cursor> {
+        let mut place = incoming.place;
+        while let (Some(at), Some(last)) = (place, incoming.last)
+            && incoming.filled >= at.end()
+        {
+            place = (at.number < last.number).then(|| self.next_cursor(incoming.shape(), at));
+        }
+        let place = match place {
+            Some(at) => at,
+            None if incoming.missing() > 0 && self.takes_share(incoming) => self.extend(local, incoming, now)?,
+            None => return None,
         };
-        let into = incoming.filled - at.start;
-        Room::Bytes(self.pages.chunk(at.chunk).incoming_room(incoming, at.first + into, at.len - into))
+        incoming.place = Some(place);
+        Some(place)
     }
 
     /// Says that the first `n` bytes of the last room are filled.
@@ -160,19 +202,9 @@ impl Store {
         debug_assert!(incoming.filled <= incoming.total, "no more than was missing");
     }
 
-    fn next_chunk(
-        &self,
-        local: &mut Local,
-        incoming: &mut Incoming,
-        last: Option<Cursor>,
-        now: Seconds,
-    ) -> Option<Cursor> {
-        if self.takes_share(incoming) { self.extend(local, incoming, last, now) } else { None }
-    }
-
     /// Takes the next chunk of an arriving value.
-    fn extend(&self, local: &mut Local, incoming: &mut Incoming, last: Option<Cursor>, now: Seconds) -> Option<Cursor> {
-        let shape = incoming.shape();
+    fn extend(&self, local: &mut Local, incoming: &mut Incoming, now: Seconds) -> Option<Cursor> {
+        let (shape, last) = (incoming.shape(), incoming.last);
         let class = last.and_then(|last| self.pages.classes.class_of(shape.bytes_behind(last)));
         let class = class.unwrap_or_else(|| self.pages.classes.extent());
         let reference = self.take_chunk(local, class, now, Effort::NoPageMove)?;
@@ -200,7 +232,7 @@ impl Store {
                 at
             }
         };
-        incoming.cursor = Some(cursor);
+        incoming.last = Some(cursor);
         Some(cursor)
     }
 
@@ -286,7 +318,7 @@ impl Store {
     /// Gives up on an arriving value.
     pub fn abandon(&self, local: &mut Local, incoming: Incoming) {
         self.give_share_back(&incoming);
-        if let Some(last) = incoming.cursor {
+        if let Some(last) = incoming.last {
             self.free_chain(local, incoming.head, incoming.shape(), last.end());
         }
     }
