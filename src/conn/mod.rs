@@ -213,8 +213,8 @@ impl Connection {
         self.brings_values = matches!(self.state, State::Body(_));
     }
 
-    /// Bytes missing of a large value that may be read straight into their item. 0: there is something else to do before,
-    /// and input belongs behind what was kept.
+    /// Bytes missing of a large value that may be read straight into their item. 0: there is something else to do
+    /// before, and input belongs behind what was kept.
     #[must_use]
     pub fn missing(&self) -> usize {
         match &self.state {

@@ -15,7 +15,7 @@
 //! bytes never change: an overwrite makes another item.
 
 use super::Store;
-use super::item::{Chunk, LARGE_HEAD_BYTES, PART_HEADER_BYTES, Ref};
+use super::item::{Chunk, LARGE_HEAD_BYTES, LARGE_PINS_AT, PART_HEADER_BYTES, Ref};
 use super::reserve::Local;
 use super::slab::classes::EXTENT_BYTES;
 use super::table::LockedStripe;
@@ -61,7 +61,7 @@ impl Cursor {
 impl Shape {
     /// The head.
     pub(super) fn head(self, head: Ref) -> Cursor {
-        let first = self.head_directory_at() + directory_bytes(self.total);
+        let first = self.value_at();
         Cursor { chunk: head, number: 0, directory: head, first, len: self.total.min(EXTENT_BYTES - first), start: 0 }
     }
 
@@ -95,12 +95,17 @@ impl Shape {
         is_there.then(|| self.head_directory_at() + slots(before))
     }
 
+    /// Where the value begins in the head.
+    pub(super) fn value_at(self) -> usize {
+        self.head_directory_at() + directory_bytes(self.total)
+    }
+
     fn head_directory_at(self) -> usize {
         (LARGE_HEAD_BYTES + self.key_len).next_multiple_of(SLOT_BYTES)
     }
 }
 
-/// Bytes of the directory in a chunk from which on so much of the value is left: at least as many slots as parts follow.
+/// Bytes of the directory in a chunk from which on so much of the value is left: a slot or more for each part behind.
 fn directory_bytes(left: usize) -> usize {
     let parts_max = left.div_ceil(EXTENT_BYTES - PART_HEADER_BYTES);
     parts_max.saturating_mul(SLOT_BYTES).min(slots(DIRECTORY_PARTS))
@@ -266,6 +271,40 @@ impl Store {
             parts.push(at);
         }
         parts
+    }
+}
+
+impl Chunk<'_> {
+    /// Adds a reader's pin; only under the stripe's lock of a linked item, whose own pin keeps the count above 0.
+    pub(super) fn pin(self) {
+        let before = self.u32_at(LARGE_PINS_AT).fetch_add(1, Ordering::Relaxed);
+        debug_assert!(before > 0, "the index holds a pin");
+    }
+
+    /// Takes a pin back; true for the last one, who frees the chain. AcqRel: what other pin holders read or
+    /// wrote happens before the chunks are used again.
+    #[must_use]
+    pub(super) fn unpin(self) -> bool {
+        let before = self.u32_at(LARGE_PINS_AT).fetch_sub(1, Ordering::AcqRel);
+        debug_assert!(before > 0, "every pin is taken back once");
+        before == 1
+    }
+
+    /// How many pins the item has, the index's among them.
+    pub(super) fn pins(self) -> u32 {
+        // Acquire: pairs with `unpin`, for the page mover, which goes on where no reader is left.
+        self.u32_at(LARGE_PINS_AT).load(Ordering::Acquire)
+    }
+
+    /// The reference in a directory's slot at this offset of a large item's chunk.
+    pub(super) fn slot(self, at: usize) -> Ref {
+        // Relaxed, as is the store: who may look at a large item's bytes may look at these.
+        Ref(self.u32_at(at).load(Ordering::Relaxed))
+    }
+
+    /// Names a part in a directory's slot.
+    pub(super) fn set_slot(self, at: usize, part: Ref) {
+        self.u32_at(at).store(part.0, Ordering::Relaxed);
     }
 }
 

@@ -8,7 +8,7 @@
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use super::chain::Pinned;
+use super::chain::{Pinned, shape_of};
 use super::large::Incoming;
 use crate::sync::{AtomicU8, AtomicU16, AtomicU32, Ordering};
 #[cfg(loom)]
@@ -53,7 +53,7 @@ const CAS_AT: usize = 4;
 const ACCESS_AT: usize = 8;
 const LARGE_MARKS_AT: usize = 18;
 const LARGE_TOTAL_AT: usize = 20;
-const LARGE_PINS_AT: usize = 24;
+pub(super) const LARGE_PINS_AT: usize = 24;
 const LARGE_CAS_AT: usize = 28;
 const PART_NUMBER_AT: usize = 4;
 const PART_HEAD_AT: usize = 8;
@@ -252,7 +252,7 @@ impl<'a> Chunk<'a> {
 
     #[cfg(not(loom))]
     #[inline]
-    fn u32_at(self, offset: usize) -> &'a AtomicU32 {
+    pub(super) fn u32_at(self, offset: usize) -> &'a AtomicU32 {
         // SAFETY: as `u8_at`; chunks are aligned to 8 and callers' offsets are multiples of 4.
         unsafe { AtomicU32::from_ptr(self.at(offset).cast()) }
     }
@@ -523,10 +523,11 @@ impl<'a> Chunk<'a> {
         Some(unsafe { std::slice::from_raw_parts(value, usize::from(len)) })
     }
 
-    /// The value of a live item that is not large.
+    /// The value of a live item that is not large, or lies whole in its head all the same.
     #[inline(always)]
     pub(super) fn value<G: StripeGuard>(self, _guard: &G) -> &[u8] {
-        let offset = self.key_at() + usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Relaxed));
+        let key_end = self.key_at() + usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Relaxed));
+        let offset = if self.is_large() { shape_of(self).value_at() } else { key_end };
         // SAFETY: only the stripe's holder writes a live value, through a mutable borrow of the same guard.
         unsafe { std::slice::from_raw_parts(self.read_at(Bytes::Value, offset), self.value_len()) }
     }
@@ -666,7 +667,7 @@ impl Chunk<'_> {
         self.beside().u16_at(offset)
     }
 
-    fn u32_at(self, offset: usize) -> &'static AtomicU32 {
+    pub(super) fn u32_at(self, offset: usize) -> &'static AtomicU32 {
         self.beside().u32_at(offset)
     }
 }
@@ -705,38 +706,6 @@ impl<'a> Chunk<'a> {
 
     fn large_total(self) -> usize {
         usize::try_from(self.u32_at(LARGE_TOTAL_AT).load(Ordering::Relaxed)).expect("32 bits fit")
-    }
-
-    /// Adds a reader's pin; only under the stripe's lock of a linked item, whose own pin keeps the count above 0.
-    pub(super) fn pin(self) {
-        let before = self.u32_at(LARGE_PINS_AT).fetch_add(1, Ordering::Relaxed);
-        debug_assert!(before > 0, "the index holds a pin");
-    }
-
-    /// Takes a pin back; true for the last one, who frees the chain. AcqRel: what other pin holders read or
-    /// wrote happens before the chunks are used again.
-    #[must_use]
-    pub(super) fn unpin(self) -> bool {
-        let before = self.u32_at(LARGE_PINS_AT).fetch_sub(1, Ordering::AcqRel);
-        debug_assert!(before > 0, "every pin is taken back once");
-        before == 1
-    }
-
-    /// How many pins the item has, the index's among them.
-    pub(super) fn pins(self) -> u32 {
-        // Acquire: pairs with `unpin`, for the page mover, which goes on where no reader is left.
-        self.u32_at(LARGE_PINS_AT).load(Ordering::Acquire)
-    }
-
-    /// The reference in a directory's slot at this offset of a large item's chunk.
-    pub(super) fn slot(self, at: usize) -> Ref {
-        // Relaxed, as is the store: who may look at a large item's bytes may look at these.
-        Ref(self.u32_at(at).load(Ordering::Relaxed))
-    }
-
-    /// Names a part in a directory's slot.
-    pub(super) fn set_slot(self, at: usize, part: Ref) {
-        self.u32_at(at).store(part.0, Ordering::Relaxed);
     }
 
     /// Turns a chunk that is the caller's alone into an empty part of the item at `head`: the one with this number.

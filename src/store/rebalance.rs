@@ -23,8 +23,10 @@ use crate::sync::{Ordering, yield_now};
 use crate::telemetry::watch::Event;
 use crate::time::{Now, Seconds};
 
-/// Chunks of a draining page looked at in one step.
+/// Chunks of a draining page looked at in one step, unless they are large.
 const CHUNKS_A_STEP: u32 = 32;
+/// Bytes of them: a chunk of 16 KiB takes some 10 us to be copied to where memory is cold.
+const BYTES_A_STEP: usize = 32 * 1024;
 /// Ghost buckets added or dropped in one step.
 const GHOST_STEPS: usize = 1024;
 /// Passes over a draining page before the move is given up: something in it stays pinned or half filled.
@@ -326,7 +328,7 @@ impl Store {
     pub(super) fn drain_step(&self, mover: &mut Mover, local: &mut Local, now: Seconds) -> Drained {
         let Some(mut drain) = mover.drain else { return Drained::GivenUp };
         let end = self.pages.entry(drain.page).formatted.load(Ordering::Acquire);
-        let until = end.min(drain.chunk + CHUNKS_A_STEP);
+        let until = end.min(drain.chunk + self.chunks_a_step(drain.class));
         for number in drain.chunk..until {
             self.empty_chunk(local, drain, self.pages.reference(drain.page, drain.class, number), now);
         }
@@ -354,6 +356,11 @@ impl Store {
             return Drained::GivenUp;
         }
         Drained::Stuck
+    }
+
+    fn chunks_a_step(&self, class: ClassId) -> u32 {
+        let chunks = BYTES_A_STEP / self.pages.classes.chunk_bytes(class);
+        u32::try_from(chunks).map_or(CHUNKS_A_STEP, |chunks| chunks.clamp(1, CHUNKS_A_STEP))
     }
 
     fn finish_drain(&self, local: &Local, drain: Drain) -> bool {
