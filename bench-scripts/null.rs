@@ -49,6 +49,8 @@ mod turn;
 
 /// What the server's own connection is, as far as a worker asks.
 mod conn {
+    use std::io::IoSliceMut;
+
     use crate::command::{Activity, Commands, ItemView, Value};
     use crate::kept::Kept;
     pub use crate::output::Output;
@@ -109,12 +111,18 @@ mod conn {
         }
 
         #[inline]
-        pub fn is_in_value(&self) -> bool {
+        pub fn brings_values(&self) -> bool {
             false
         }
 
-        pub fn room<'c>(&'c mut self, _commands: &'c mut Commands) -> Option<&'c mut [u8]> {
-            None
+        pub fn expect_requests(&mut self) {}
+
+        pub fn missing(&self) -> usize {
+            0
+        }
+
+        pub fn rooms<'c>(&'c mut self, _commands: &'c mut Commands, _rooms: &mut [IoSliceMut<'c>]) -> usize {
+            0
         }
 
         pub fn filled(&mut self, _n: usize, _commands: &mut Commands) {}

@@ -89,7 +89,16 @@ impl Commands {
         self.store.room(&mut self.local, &mut arriving.incoming, self.now.seconds)
     }
 
-    /// Says that the first `n` bytes of the last room are filled.
+    /// Where its next bytes go, in up to `chunks` pieces; `None`: nowhere at once.
+    pub fn rooms<'i>(
+        &'i mut self,
+        arriving: &'i mut Arriving,
+        chunks: u32,
+    ) -> Option<impl Iterator<Item = &'i mut [u8]>> {
+        self.store.rooms(&mut self.local, &mut arriving.incoming, chunks, self.now.seconds)
+    }
+
+    /// Says that the first `n` bytes of the last rooms are filled.
     pub fn filled(&mut self, arriving: &mut Arriving, n: usize) {
         self.store.filled(&mut arriving.incoming, n);
     }

@@ -1,5 +1,7 @@
 //! [`Body`]: a large value arriving straight into its item.
 
+use std::io::IoSliceMut;
+
 use super::BLOCK_END;
 use super::meta::KeptAsked;
 use crate::command::{Arriving, Commands, Room, Stored};
@@ -77,18 +79,15 @@ impl Body {
         }
     }
 
-    /// Where the value's next bytes go, if any are missing and the store has room at once.
-    pub(super) fn room<'b>(&'b mut self, commands: &'b mut Commands) -> Option<&'b mut [u8]> {
-        if self.arriving.missing() == 0 {
-            return None;
-        }
-        match commands.room(&mut self.arriving) {
-            Room::Bytes(room) => Some(room),
-            Room::Wait | Room::NoMemory => None,
-        }
+    /// Where the value's next bytes go, if any are missing and the store has room at once: fills `rooms` from the front
+    /// and returns how many.
+    pub(super) fn rooms<'b>(&'b mut self, commands: &'b mut Commands, rooms: &mut [IoSliceMut<'b>]) -> usize {
+        let chunks = u32::try_from(rooms.len()).unwrap_or(u32::MAX);
+        let Some(found) = commands.rooms(&mut self.arriving, chunks) else { return 0 };
+        rooms.iter_mut().zip(found).map(|(room, found)| *room = IoSliceMut::new(found)).count()
     }
 
-    /// Says that the first `n` bytes of the last room are filled.
+    /// Says that the first `n` bytes of the last rooms are filled.
     pub(super) fn filled(&mut self, n: usize, commands: &mut Commands) {
         commands.filled(&mut self.arriving, n);
     }
@@ -97,6 +96,11 @@ impl Body {
     pub(super) fn finish(self, is_sound: bool, commands: &mut Commands) -> (Stored, Answer) {
         let Self { arriving, answer } = self;
         (if is_sound { commands.finish(arriving) } else { commands.spoil_arriving(arriving) }, answer)
+    }
+
+    /// Bytes of the value still to come.
+    pub(super) fn missing_of_value(&self) -> usize {
+        self.arriving.missing()
     }
 
     /// Bytes of the value and its end still to come.

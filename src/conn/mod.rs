@@ -23,6 +23,8 @@ mod tests;
 pub use output::Output;
 pub use turn::{Next, Turn};
 
+use std::io::IoSliceMut;
+
 use ahead::{After, LineKeys};
 use auth::Knock;
 use body::{Answer as StoreAnswer, Body};
@@ -109,13 +111,15 @@ pub struct Connection {
     unsent: Option<Box<Output>>,
     /// Whether the first byte has come: it tells the protocol.
     has_begun: bool,
+    /// Whether its last request was a large value.
+    brings_values: bool,
 }
 
 impl Connection {
     /// A client that has not said anything.
     #[must_use]
     pub fn new() -> Self {
-        Self { state: State::Ready, kept: Kept::default(), unsent: None, has_begun: false }
+        Self { state: State::Ready, kept: Kept::default(), unsent: None, has_begun: false, brings_values: false }
     }
 
     /// Input that came earlier and is not consumed: new input belongs behind it.
@@ -197,23 +201,39 @@ impl Connection {
         matches!(self.state, State::Closing { is_error: true })
     }
 
-    /// Whether it is in a large value, whose bytes may be read straight into their item: see [`Self::room`].
+    /// Whether large values are to be expected of it, whose bytes may be read straight into their items: see
+    /// [`Self::rooms`].
     #[must_use]
     #[inline]
-    pub fn is_in_value(&self) -> bool {
-        matches!(self.state, State::Body(_))
+    pub fn brings_values(&self) -> bool {
+        self.brings_values
     }
 
-    /// Where the next bytes of a large value belong. `None`: there is something else to do before, and input belongs
-    /// behind what was kept.
-    pub fn room<'c>(&'c mut self, commands: &'c mut Commands) -> Option<&'c mut [u8]> {
-        match &mut self.state {
-            State::Body(body) if self.kept.bytes().is_empty() => body.room(commands),
-            _ => None,
+    /// Says that what it brings are no large values any more.
+    pub fn expect_requests(&mut self) {
+        self.brings_values = matches!(self.state, State::Body(_));
+    }
+
+    /// Bytes missing of a large value that may be read straight into their item. 0: there is something else to do
+    /// before, and input belongs behind what was kept.
+    #[must_use]
+    pub fn missing(&self) -> usize {
+        match &self.state {
+            State::Body(body) if self.kept.bytes().is_empty() => body.missing_of_value(),
+            _ => 0,
         }
     }
 
-    /// Says that the first `n` bytes of the last room are there.
+    /// Where the next bytes of a large value belong: fills `rooms` from the front and returns how many; 0 as for
+    /// [`Self::missing`], and when memory for them is not free yet.
+    pub fn rooms<'c>(&'c mut self, commands: &'c mut Commands, rooms: &mut [IoSliceMut<'c>]) -> usize {
+        match &mut self.state {
+            State::Body(body) if self.kept.bytes().is_empty() => body.rooms(commands, rooms),
+            _ => 0,
+        }
+    }
+
+    /// Says that the first `n` bytes of the last rooms are there.
     pub fn filled(&mut self, n: usize, commands: &mut Commands) {
         if let State::Body(body) = &mut self.state {
             body.filled(n, commands);
@@ -433,6 +453,7 @@ impl Connection {
             Some(asked) => StoreAnswer::Meta(KeptAsked::new(asked)),
             None => StoreAnswer::Classic { noreply: store.noreply },
         };
+        self.brings_values = true;
         self.state = match turn.commands.begin(&store) {
             Ok(arriving) => State::Body(Box::new(Body::new(arriving, answer))),
             Err(refused) => State::Discard(Discard::Block {

@@ -1,6 +1,6 @@
 //! [`Stream`]: one client's socket, TCP or unix.
 
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
@@ -29,6 +29,17 @@ impl Stream {
     #[inline]
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         socket::receive(self.as_fd(), buffer)
+    }
+
+    /// Reads what is there into several pieces in one call.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_vectored(&mut self, pieces: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream, _) => stream.read_vectored(pieces),
+            Self::Unix(stream) => stream.read_vectored(pieces),
+        }
     }
 
     /// Writes one piece.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Store;
+use super::chain::shape_of;
 use super::evict::is_entry_for;
 use super::item::{PART, Ref, state};
 use super::slab::classes::ClassId;
@@ -80,13 +81,15 @@ impl Store {
     /// The items' bytes, and that each fits its chunk.
     fn audit_items(&self, linked: &HashSet<Ref>) -> Result<u64, String> {
         let mut bytes = 0;
+        let mover = self.mover.lock();
         for &reference in linked {
             let chunk = self.pages.chunk(reference);
-            let room = number(self.pages.classes.chunk_bytes(self.class_of(reference)));
+            let class = self.class_of(reference);
+            let room = number(self.pages.classes.chunk_bytes(class));
             ensure!(chunk.is_large() || chunk.item_bytes() <= room, "{reference:?} is larger than its chunk");
             bytes += chunk.item_bytes();
             if let Expiry::At(Seconds(deadline)) = chunk.expiry() {
-                let earliest = self.pages.entry(self.pages.page_of(reference)).earliest_expiry();
+                let earliest = mover.sweep().earliest_expiry(&self.pages, class, reference);
                 ensure!(earliest <= deadline, "{reference:?} expires at {deadline}, its page says {earliest}");
             }
         }
@@ -111,24 +114,26 @@ impl Store {
         for &head in linked.iter().filter(|&&head| self.pages.chunk(head).is_large()) {
             let chunk = self.pages.chunk(head);
             ensure!(chunk.pins() == 1, "{head:?} has {} pins", chunk.pins());
-            let mut room = self.large_room_of_head(head);
-            let mut part = chunk.next_part(true);
-            while part.is_some() {
-                let chunk = self.pages.chunk(part);
-                ensure!(chunk.key_len() == PART, "{part:?} is in a chain and not a part");
-                ensure!(chunk.part_owner().0 == head, "{part:?} belongs to {:?}, not {head:?}", chunk.part_owner().0);
-                ensure!(parts.insert(part), "{part:?} is in two chains");
-                room += self.pages.classes.chunk_bytes(self.class_of(part)) - super::item::PART_HEADER_BYTES;
-                part = chunk.next_part(false);
+            let mut room = shape_of(chunk).head(head).len;
+            for (part, number) in self.parts(head).into_iter().zip(1..) {
+                let (reference, chunk) = (part.chunk, self.pages.chunk(part.chunk));
+                ensure!(chunk.key_len() == PART, "{reference:?} is in a chain and not a part");
+                ensure!(
+                    chunk.part_owner().0 == head,
+                    "{reference:?} belongs to {:?}, not {head:?}",
+                    chunk.part_owner().0
+                );
+                ensure!(
+                    chunk.part_number() == number,
+                    "{reference:?} says it is part {}, not {number}",
+                    chunk.part_number()
+                );
+                ensure!(parts.insert(reference), "{reference:?} is in two chains");
+                room += self.pages.classes.chunk_bytes(self.class_of(reference)) - part.first;
             }
             ensure!(room >= chunk.value_len(), "{head:?}: its chain is too short for its value");
         }
         Ok(parts)
-    }
-
-    fn large_room_of_head(&self, head: Ref) -> usize {
-        let key_len = usize::from(self.pages.chunk(head).key_len());
-        super::slab::classes::EXTENT_BYTES - super::item::Chunk::large_value_at(key_len)
     }
 
     /// Every formatted chunk is linked, a part, or free; the free lists and counts agree.

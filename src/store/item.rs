@@ -8,7 +8,8 @@
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use super::large::{Incoming, Pinned};
+use super::chain::{Pinned, shape_of};
+use super::large::Incoming;
 use crate::sync::{AtomicU8, AtomicU16, AtomicU32, Ordering};
 #[cfg(loom)]
 use crate::sys::beside::Beside;
@@ -40,8 +41,8 @@ const MARKS_BYTES: usize = 1;
 /// Bytes of a client's own cas, when present.
 const OWN_CAS_BYTES: usize = 8;
 /// Bytes before the key of a large item's head: the header with both optional fields always present, then
-/// total length, pins, the next part and a client's own cas. Its marks lie in front of the total length.
-pub(super) const LARGE_HEAD_BYTES: usize = 40;
+/// total length, pins and a client's own cas. Its marks lie in front of the total length.
+pub(super) const LARGE_HEAD_BYTES: usize = 36;
 /// Bytes before the value bytes of a part of a large item.
 pub(super) const PART_HEADER_BYTES: usize = 24;
 
@@ -52,10 +53,9 @@ const CAS_AT: usize = 4;
 const ACCESS_AT: usize = 8;
 const LARGE_MARKS_AT: usize = 18;
 const LARGE_TOTAL_AT: usize = 20;
-const LARGE_PINS_AT: usize = 24;
-const LARGE_NEXT_AT: usize = 28;
-const LARGE_CAS_AT: usize = 32;
-const PART_NEXT_AT: usize = 4;
+pub(super) const LARGE_PINS_AT: usize = 24;
+const LARGE_CAS_AT: usize = 28;
+const PART_NUMBER_AT: usize = 4;
 const PART_HEAD_AT: usize = 8;
 const PART_HASH_AT: usize = 16;
 
@@ -252,7 +252,7 @@ impl<'a> Chunk<'a> {
 
     #[cfg(not(loom))]
     #[inline]
-    fn u32_at(self, offset: usize) -> &'a AtomicU32 {
+    pub(super) fn u32_at(self, offset: usize) -> &'a AtomicU32 {
         // SAFETY: as `u8_at`; chunks are aligned to 4 and callers' offsets are multiples of 4.
         unsafe { AtomicU32::from_ptr(self.at(offset).cast()) }
     }
@@ -523,10 +523,11 @@ impl<'a> Chunk<'a> {
         Some(unsafe { std::slice::from_raw_parts(value, usize::from(len)) })
     }
 
-    /// The value of a live item that is not large.
+    /// The value of a live item that is not large, or lies whole in its head all the same.
     #[inline(always)]
     pub(super) fn value<G: StripeGuard>(self, _guard: &G) -> &[u8] {
-        let offset = self.key_at() + usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Relaxed));
+        let key_end = self.key_at() + usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Relaxed));
+        let offset = if self.is_large() { shape_of(self).value_at() } else { key_end };
         // SAFETY: only the stripe's holder writes a live value, through a mutable borrow of the same guard.
         unsafe { std::slice::from_raw_parts(self.read_at(Bytes::Value, offset), self.value_len()) }
     }
@@ -666,7 +667,7 @@ impl Chunk<'_> {
         self.beside().u16_at(offset)
     }
 
-    fn u32_at(self, offset: usize) -> &'static AtomicU32 {
+    pub(super) fn u32_at(self, offset: usize) -> &'static AtomicU32 {
         self.beside().u32_at(offset)
     }
 }
@@ -700,7 +701,6 @@ impl<'a> Chunk<'a> {
         self.store_marks((LARGE_MARKS_AT, LARGE_CAS_AT), new.marks);
         self.u32_at(LARGE_TOTAL_AT).store(total, Ordering::Relaxed);
         self.u32_at(LARGE_PINS_AT).store(1, Ordering::Relaxed);
-        self.u32_at(LARGE_NEXT_AT).store(0, Ordering::Relaxed);
         self.write_parts(Bytes::Key, LARGE_HEAD_BYTES, &[new.key]);
     }
 
@@ -708,54 +708,21 @@ impl<'a> Chunk<'a> {
         usize::try_from(self.u32_at(LARGE_TOTAL_AT).load(Ordering::Relaxed)).expect("32 bits fit")
     }
 
-    /// Adds a reader's pin; only under the stripe's lock of a linked item, whose own pin keeps the count above 0.
-    pub(super) fn pin(self) {
-        let before = self.u32_at(LARGE_PINS_AT).fetch_add(1, Ordering::Relaxed);
-        debug_assert!(before > 0, "the index holds a pin");
-    }
-
-    /// Takes a pin back; true for the last one, who frees the chain. AcqRel: what other pin holders read or
-    /// wrote happens before the chunks are used again.
-    #[must_use]
-    pub(super) fn unpin(self) -> bool {
-        let before = self.u32_at(LARGE_PINS_AT).fetch_sub(1, Ordering::AcqRel);
-        debug_assert!(before > 0, "every pin is taken back once");
-        before == 1
-    }
-
-    /// How many pins the item has, the index's among them.
-    pub(super) fn pins(self) -> u32 {
-        // Acquire: pairs with `unpin`, for the page mover, which goes on where no reader is left.
-        self.u32_at(LARGE_PINS_AT).load(Ordering::Acquire)
-    }
-
-    /// Where the value begins in a large head.
-    pub(super) fn large_value_at(key_len: usize) -> usize {
-        LARGE_HEAD_BYTES + key_len
-    }
-
-    /// The part behind this one (or behind the head).
-    pub(super) fn next_part(self, is_head: bool) -> Ref {
-        let at = if is_head { LARGE_NEXT_AT } else { PART_NEXT_AT };
-        Ref(self.u32_at(at).load(Ordering::Relaxed))
-    }
-
-    /// Links a part behind this one (or behind the head).
-    pub(super) fn set_next_part(self, is_head: bool, next: Ref) {
-        let at = if is_head { LARGE_NEXT_AT } else { PART_NEXT_AT };
-        self.u32_at(at).store(next.0, Ordering::Relaxed);
-    }
-
-    /// Turns a chunk that is the caller's alone into an empty part of the item at `head`.
-    pub(super) fn fill_part_header(self, head: Ref, hash: u64) {
+    /// Turns a chunk that is the caller's alone into an empty part of the item at `head`: the one with this number.
+    pub(super) fn fill_part_header(self, head: Ref, number: u32, hash: u64) {
         self.update_state(|old| old & state::IN_RING);
-        self.set_next_part(false, Ref::NONE);
+        self.u32_at(PART_NUMBER_AT).store(number, Ordering::Relaxed);
         self.u16_at(VALUE_LEN_AT).store(0, Ordering::Relaxed);
         self.u32_at(PART_HEAD_AT).store(head.0, Ordering::Relaxed);
         #[expect(clippy::cast_possible_truncation, reason = "the halves")]
         self.u32_at(PART_HASH_AT).store(hash as u32, Ordering::Relaxed);
         self.u32_at(PART_HASH_AT + 4).store((hash >> 32) as u32, Ordering::Relaxed);
         self.u8_at(KEY_LEN_AT).store(PART, Ordering::Release);
+    }
+
+    /// The number of a part: which one behind the head it is.
+    pub(super) fn part_number(self) -> u32 {
+        self.u32_at(PART_NUMBER_AT).load(Ordering::Relaxed)
     }
 
     /// The head of a part, and its key's hash: who reads it under the class's lock sees a pair that belonged
@@ -776,20 +743,25 @@ impl<'a> Chunk<'a> {
         unsafe { std::slice::from_raw_parts(self.read_at(Bytes::Value, from), len) }
     }
 
-    /// Room for value bytes of an arriving item: `len` bytes from byte `from` of the chunk on.
-    pub(super) fn incoming_room(self, _owner: &mut Incoming, from: usize, len: usize) -> &mut [u8] {
-        #[cfg(debug_assertions)]
-        assert!(from + len <= self.bytes, "the room lies in the chunk");
-        // SAFETY: the range lies in the chunk, and until the commit the chunk belongs to the one `Incoming`,
-        // which is borrowed mutably for as long as the room is.
-        unsafe { std::slice::from_raw_parts_mut(self.write_at(Bytes::Value, from), len) }
+    /// Room for value bytes of an arriving item: in each of these chunks, which lie in its chain one behind the other,
+    /// `len` bytes from byte `from` on.
+    pub(super) fn incoming_rooms<'i>(
+        _owner: &'i mut Incoming,
+        places: impl Iterator<Item = (Chunk<'i>, usize, usize)>,
+    ) -> impl Iterator<Item = &'i mut [u8]> {
+        places.map(|(chunk, from, len)| {
+            #[cfg(debug_assertions)]
+            assert!(from + len <= chunk.bytes, "the room lies in the chunk");
+            // SAFETY: the range lies in the chunk, and until the commit the chunk belongs to the one `Incoming`,
+            // which is borrowed mutably for as long as the rooms are. A chain has each chunk once, so no two overlap.
+            unsafe { std::slice::from_raw_parts_mut(chunk.write_at(Bytes::Value, from), len) }
+        })
     }
 
     /// Copies a part whole, its header fields included, into a chunk that is the caller's alone.
     pub(super) fn copy_part_to(self, target: Chunk<'_>, bytes: usize) {
         let (head, hash) = self.part_owner();
-        target.fill_part_header(head, hash);
-        target.set_next_part(false, self.next_part(false));
+        target.fill_part_header(head, self.part_number(), hash);
         let source = self.read_at(Bytes::Value, PART_HEADER_BYTES);
         // SAFETY: both chunks are of `bytes` or more; the source is kept by its item's pin, which the caller
         // holds under the stripe's lock, and the target is the caller's alone.

@@ -1,19 +1,10 @@
-//! Large items: a head in an extent, then extents, then a tail chunk of the fitting class.
-//!
-//! ```text
-//! head    | header 10 | exptime 4 | flags 4 | marks 1 | - 1 | total 4 | pins 4 | next 4 | own cas 8 |
-//!         | key | value bytes ...                                                                     |
-//! part    | 254 | state | - 2 | next 4 | head 4 | - 4 | key hash 8 | value bytes ...                  |
-//! ```
-//!
-//! The index's hold on the item is one pin, every reader's another; the last to unpin frees the chain. Pinned
-//! bytes never change: an overwrite makes another item.
+//! Large items arriving, and joined by append and prepend; `chain` has their bytes.
 
 use super::Store;
-use super::item::{Chunk, Marks, NewItem, PART_HEADER_BYTES, Ref, mark};
+use super::chain::{Cursor, Pinned, Shape, length};
+use super::item::{Chunk, Marks, NewItem, Ref, mark};
 use super::outcome::{Key, Miss, Mode, StoreExtras, StoreOutcome, StoreRequest};
 use super::reserve::{Effort, Local};
-use super::slab::classes::EXTENT_BYTES;
 use super::table::{Found, LockedStripe};
 use super::write::Verdict;
 use crate::sync::Ordering;
@@ -24,71 +15,6 @@ const WAITS_MAX: u32 = 2000;
 
 /// Rounds in which an append of a large value may find that the old one changed meanwhile.
 const JOIN_ROUNDS_MAX: u32 = 16;
-
-/// Where in a chain a reader or writer is.
-#[derive(Clone, Copy, Debug)]
-struct Cursor {
-    chunk: Ref,
-    is_head: bool,
-    /// Where value bytes begin in the chunk.
-    first: usize,
-    /// Value bytes the chunk holds or will hold.
-    len: usize,
-    /// Offset in the value of the chunk's first value byte.
-    start: usize,
-}
-
-impl Cursor {
-    /// Offset in the value of the byte behind the chunk's last.
-    fn end(&self) -> usize {
-        self.start + self.len
-    }
-}
-
-/// A large value that is being written to a client. Holds its memory until [`Store::unpin`].
-#[derive(Debug)]
-pub struct Pinned {
-    head: Ref,
-    total: usize,
-    key_len: usize,
-    cursor: Cursor,
-}
-
-impl Pinned {
-    /// Length of the whole value in bytes.
-    #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "a large value is never empty")]
-    pub fn len(&self) -> usize {
-        self.total
-    }
-}
-
-/// The bytes of a pinned value from somewhere on, in the pieces they lie in.
-#[derive(Debug)]
-pub struct PinnedPieces<'p> {
-    store: &'p Store,
-    pinned: &'p Pinned,
-    cursor: Cursor,
-    offset: usize,
-}
-
-impl<'p> Iterator for PinnedPieces<'p> {
-    type Item = &'p [u8];
-
-    fn next(&mut self) -> Option<&'p [u8]> {
-        if self.offset >= self.pinned.total {
-            return None;
-        }
-        if self.offset >= self.cursor.end() {
-            self.cursor = self.store.next_cursor(self.cursor, self.pinned.total);
-        }
-        let Cursor { chunk, first, len, start, .. } = self.cursor;
-        let into = self.offset - start;
-        let piece = self.store.pages.chunk(chunk).pinned_bytes(self.pinned, first + into, len - into);
-        self.offset += piece.len();
-        Some(piece)
-    }
-}
 
 /// A large value that is arriving. Ends in [`Store::commit`] or [`Store::abandon`].
 #[derive(Debug)]
@@ -101,7 +27,10 @@ pub struct Incoming {
     total: usize,
     filled: usize,
     head: Ref,
-    cursor: Option<Cursor>,
+    /// The chunk that bytes last went into.
+    place: Option<Cursor>,
+    /// The last chunk taken: some are taken ahead of the bytes, to have many filled at once.
+    last: Option<Cursor>,
     waits: u32,
     share: Share,
 }
@@ -117,6 +46,10 @@ impl Incoming {
     #[must_use]
     pub fn expiry(&self) -> Expiry {
         self.expiry
+    }
+
+    fn shape(&self) -> Shape {
+        Shape { key_len: self.key.len(), total: self.total }
     }
 
     /// The key it will be stored under.
@@ -157,90 +90,6 @@ pub(super) enum Source<'s> {
 }
 
 impl Store {
-    // --- reading --------------------------------------------------------------------------------------------
-
-    /// Takes a reader's pin of a large item, under its stripe's lock.
-    pub(super) fn pin(&self, _stripe: &LockedStripe<'_>, head: Ref) -> Pinned {
-        let chunk = self.pages.chunk(head);
-        chunk.pin();
-        self.pinned(head, usize::from(chunk.key_len()), chunk.value_len())
-    }
-
-    fn pinned(&self, head: Ref, key_len: usize, total: usize) -> Pinned {
-        Pinned { head, total, key_len, cursor: head_cursor(head, key_len, total) }
-    }
-
-    /// The bytes of a pinned value from `offset` on, as far as they lie in one piece; empty at the end. Cheap when
-    /// offsets rise.
-    #[must_use]
-    pub fn pinned_bytes<'p>(&'p self, pinned: &'p mut Pinned, offset: usize) -> &'p [u8] {
-        self.pinned_pieces(pinned, offset).next().unwrap_or_default()
-    }
-
-    /// The same, piece by piece to the end.
-    pub fn pinned_pieces<'p>(&'p self, pinned: &'p mut Pinned, offset: usize) -> PinnedPieces<'p> {
-        if offset < pinned.cursor.start {
-            pinned.cursor = head_cursor(pinned.head, pinned.key_len, pinned.total);
-        }
-        while offset < pinned.total && offset >= pinned.cursor.end() {
-            pinned.cursor = self.next_cursor(pinned.cursor, pinned.total);
-        }
-        PinnedPieces { store: self, cursor: pinned.cursor, pinned, offset }
-    }
-
-    fn next_cursor(&self, at: Cursor, total: usize) -> Cursor {
-        let next = self.pages.chunk(at.chunk).next_part(at.is_head);
-        part_cursor(next, at.start + at.len, total)
-    }
-
-    /// Gives a pin back.
-    pub fn unpin(&self, local: &mut Local, pinned: Pinned) {
-        let chunk = self.pages.chunk(pinned.head);
-        if chunk.unpin() {
-            // Relaxed: a sum for a limit; the pin count ordered the rest.
-            self.orphaned_bytes.fetch_sub(length(pinned.total), Ordering::Relaxed);
-            self.free_chain(local, pinned.head);
-        }
-    }
-
-    /// Whether readers hold more of what is gone than they may: an eighth of `-m`.
-    #[must_use]
-    pub fn orphans_over_limit(&self) -> bool {
-        self.orphaned_bytes.load(Ordering::Relaxed) > self.options.limit_bytes / 8
-    }
-
-    /// Whether a pinned value is among those: only its readers hold its memory.
-    #[must_use]
-    pub fn is_orphan(&self, pinned: &Pinned) -> bool {
-        self.pages.chunk(pinned.head).key_len() == 0
-    }
-
-    /// Ends the index's hold on a large item that was just taken out of it, under its stripe's lock.
-    pub(super) fn let_go_large(&self, local: &mut Local, head: Ref) {
-        let chunk = self.pages.chunk(head);
-        let total = length(chunk.value_len());
-        // The readers' sum first: whoever unpins last takes it off again.
-        self.orphaned_bytes.fetch_add(total, Ordering::Relaxed);
-        chunk.retire();
-        if chunk.unpin() {
-            self.orphaned_bytes.fetch_sub(total, Ordering::Relaxed);
-            self.free_chain(local, head);
-        }
-    }
-
-    /// Frees a chain nobody has a pin of.
-    fn free_chain(&self, local: &mut Local, head: Ref) {
-        let mut at = head;
-        let mut is_head = true;
-        while at.is_some() {
-            let chunk = self.pages.chunk(at);
-            let next = chunk.next_part(is_head);
-            chunk.retire();
-            local.free(self.class_of(at), at);
-            (at, is_head) = (next, false);
-        }
-    }
-
     // --- arriving -------------------------------------------------------------------------------------------
 
     /// Begins a value longer than `WHOLE_VALUE_BYTES_MAX` that is about to arrive; `None` when it is too large.
@@ -263,7 +112,8 @@ impl Store {
             total: value_len,
             filled: 0,
             head: Ref::NONE,
-            cursor: None,
+            place: None,
+            last: None,
             waits: 0,
         })
     }
@@ -292,20 +142,58 @@ impl Store {
     }
 
     /// Where the next bytes of an arriving value go.
-    pub fn room<'i>(&self, local: &mut Local, incoming: &'i mut Incoming, now: Seconds) -> Room<'i> {
-        let at = match incoming.cursor {
-            Some(at) if incoming.filled < at.start + at.len => at,
-            before => match self.next_chunk(local, incoming, before, now) {
-                Some(at) => at,
-                None if self.options.evict && incoming.waits < WAITS_MAX => {
-                    incoming.waits += 1;
-                    return Room::Wait;
-                }
-                None => return Room::NoMemory,
-            },
+    pub fn room<'i>(&'i self, local: &mut Local, incoming: &'i mut Incoming, now: Seconds) -> Room<'i> {
+        if self.place_of_next(local, incoming, now).is_none() {
+            let may_wait = self.options.evict && incoming.waits < WAITS_MAX;
+            incoming.waits += 1;
+            return if may_wait { Room::Wait } else { Room::NoMemory };
+        }
+        let room = self.rooms(local, incoming, 1, now).and_then(|mut rooms| rooms.next());
+        room.map_or(Room::NoMemory, Room::Bytes)
+    }
+
+    /// Where the next bytes of an arriving value go, piece by piece, at most `chunks` of them; the end comes early when
+    /// no more memory is free at once. `None`: there is not even the first, or no byte is missing.
+    pub fn rooms<'i>(
+        &'i self,
+        local: &mut Local,
+        incoming: &'i mut Incoming,
+        chunks: u32,
+        now: Seconds,
+    ) -> Option<impl Iterator<Item = &'i mut [u8]>> {
+        let first = self.place_of_next(local, incoming, now)?;
+        let mut last = incoming.last?;
+        for _ in last.number - first.number + 1..chunks {
+            if last.end() == incoming.total {
+                break;
+            }
+            let Some(taken) = self.extend(local, incoming, now) else { break };
+            last = taken;
+        }
+        let (shape, filled) = (incoming.shape(), incoming.filled);
+        let behind = move |at: &Cursor| (at.number < last.number).then(|| self.next_cursor(shape, *at));
+        let places = std::iter::successors(Some(first), behind).map(move |at| {
+            let into = filled.saturating_sub(at.start);
+            (self.pages.chunk(at.chunk), at.first + into, at.len - into)
+        });
+        Some(Chunk::incoming_rooms(incoming, places.take(usize::try_from(chunks).ok()?)))
+    }
+
+    /// The chunk that the next byte of an arriving value goes into; the next one is taken if it is needed.
+    fn place_of_next(&self, local: &mut Local, incoming: &mut Incoming, now: Seconds) -> Option<Cursor> {
+        let mut place = incoming.place;
+        while let (Some(at), Some(last)) = (place, incoming.last)
+            && incoming.filled >= at.end()
+        {
+            place = (at.number < last.number).then(|| self.next_cursor(incoming.shape(), at));
+        }
+        let place = match place {
+            Some(at) => at,
+            None if incoming.missing() > 0 && self.takes_share(incoming) => self.extend(local, incoming, now)?,
+            None => return None,
         };
-        let into = incoming.filled - at.start;
-        Room::Bytes(self.pages.chunk(at.chunk).incoming_room(incoming, at.first + into, at.len - into))
+        incoming.place = Some(place);
+        Some(place)
     }
 
     /// Says that the first `n` bytes of the last room are filled.
@@ -314,25 +202,11 @@ impl Store {
         debug_assert!(incoming.filled <= incoming.total, "no more than was missing");
     }
 
-    fn next_chunk(
-        &self,
-        local: &mut Local,
-        incoming: &mut Incoming,
-        last: Option<Cursor>,
-        now: Seconds,
-    ) -> Option<Cursor> {
-        if self.takes_share(incoming) { self.extend(local, incoming, last, now) } else { None }
-    }
-
     /// Takes the next chunk of an arriving value.
-    fn extend(&self, local: &mut Local, incoming: &mut Incoming, last: Option<Cursor>, now: Seconds) -> Option<Cursor> {
-        let missing = incoming.total - incoming.filled;
-        let class = match last {
-            None => self.pages.classes.extent(),
-            Some(_) => {
-                self.pages.classes.class_of(PART_HEADER_BYTES + missing).unwrap_or_else(|| self.pages.classes.extent())
-            }
-        };
+    fn extend(&self, local: &mut Local, incoming: &mut Incoming, now: Seconds) -> Option<Cursor> {
+        let (shape, last) = (incoming.shape(), incoming.last);
+        let class = last.and_then(|last| self.pages.classes.class_of(shape.bytes_behind(last)));
+        let class = class.unwrap_or_else(|| self.pages.classes.extent());
         let reference = self.take_chunk(local, class, now, Effort::NoPageMove)?;
         incoming.waits = 0;
         let chunk = self.pages.chunk(reference);
@@ -348,15 +222,17 @@ impl Store {
                     marks: incoming.extras.marks(self),
                 });
                 incoming.head = reference;
-                head_cursor(reference, incoming.key.len(), incoming.total)
+                shape.head(reference)
             }
             Some(last) => {
-                chunk.fill_part_header(incoming.head, incoming.hash);
-                self.pages.chunk(last.chunk).set_next_part(last.is_head, reference);
-                part_cursor(reference, incoming.filled, incoming.total)
+                let at = shape.behind(last, reference);
+                chunk.fill_part_header(incoming.head, at.number, incoming.hash);
+                let (directory, slot) = shape.slot_behind(last);
+                self.pages.chunk(directory).set_slot(slot, reference);
+                at
             }
         };
-        incoming.cursor = Some(cursor);
+        incoming.last = Some(cursor);
         Some(cursor)
     }
 
@@ -442,8 +318,8 @@ impl Store {
     /// Gives up on an arriving value.
     pub fn abandon(&self, local: &mut Local, incoming: Incoming) {
         self.give_share_back(&incoming);
-        if incoming.head.is_some() {
-            self.free_chain(local, incoming.head);
+        if let Some(last) = incoming.last {
+            self.free_chain(local, incoming.head, incoming.shape(), last.end());
         }
     }
 
@@ -486,7 +362,7 @@ impl Store {
         let mut copied = 0;
         let mut chain = match source {
             Source::Slice(_) => None,
-            Source::Chain(pinned) => Some(self.pinned(pinned.head, pinned.key_len, pinned.total)),
+            Source::Chain(pinned) => Some(pinned.again()),
         };
         while copied < source.len() {
             let piece = match (source, &mut chain) {
@@ -528,7 +404,7 @@ impl Store {
             expiry: incoming.expiry,
             extras: Some(&extras),
         };
-        let arrived = self.pinned(incoming.head, incoming.key.len(), incoming.total);
+        let arrived = Self::pinned(incoming.head, incoming.shape());
         let outcome = self.join_large(local, &request, Source::Chain(&arrived), now);
         self.abandon(local, incoming);
         outcome
@@ -652,21 +528,7 @@ impl Source<'_> {
     fn len(&self) -> usize {
         match self {
             Self::Slice(slice) => slice.len(),
-            Self::Chain(pinned) => pinned.total,
+            Self::Chain(pinned) => pinned.len(),
         }
     }
-}
-
-fn head_cursor(head: Ref, key_len: usize, total: usize) -> Cursor {
-    let first = Chunk::large_value_at(key_len);
-    Cursor { chunk: head, is_head: true, first, len: total.min(EXTENT_BYTES - first), start: 0 }
-}
-
-fn part_cursor(part: Ref, start: usize, total: usize) -> Cursor {
-    let len = (total - start).min(EXTENT_BYTES - PART_HEADER_BYTES);
-    Cursor { chunk: part, is_head: false, first: PART_HEADER_BYTES, len, start }
-}
-
-pub(super) fn length(n: usize) -> u64 {
-    u64::try_from(n).expect("64 bits hold a usize")
 }

@@ -7,6 +7,7 @@
 mod arena;
 mod arithmetic;
 mod audit;
+mod chain;
 mod delete;
 mod earnings;
 mod evict;
@@ -31,7 +32,8 @@ mod write;
 use std::sync::{Arc, OnceLock};
 
 pub use audit::Audit;
-pub use large::{Incoming, Pinned, Room};
+pub use chain::Pinned;
+pub use large::{Incoming, Room};
 pub use options::Options;
 pub use outcome::{
     Arithmetic, ArithmeticExtras, ArithmeticOutcome, ArithmeticRequest, ClassReport, Create, DeleteExtras,

@@ -6,11 +6,11 @@
 //! All background work of the store is one step function, called by one thread that sleeps while nothing is due.
 
 use super::Store;
+use super::chain::{length, shape_of};
 use super::earnings::{Counts, Earnings, ratio};
 use super::evict::{Reason, Victim};
 use super::expire::Sweep;
 use super::item::{PART, Ref, state};
-use super::large::length;
 use super::outcome::Progress;
 use super::reserve::{Effort, Local};
 use super::slab::classes::{ClassId, ClassTable, EXTENT_BYTES};
@@ -20,8 +20,10 @@ use crate::sync::{Ordering, yield_now};
 use crate::telemetry::watch::Event;
 use crate::time::{Now, Seconds};
 
-/// Chunks of a draining page looked at in one step.
+/// Chunks of a draining page looked at in one step, unless they are large.
 const CHUNKS_A_STEP: u32 = 32;
+/// Bytes of them: a chunk of 16 KiB takes some 10 us to be copied to where memory is cold.
+const BYTES_A_STEP: usize = 32 * 1024;
 /// Ghost buckets added or dropped in one step.
 const GHOST_STEPS: usize = 1024;
 /// Passes over a draining page before the move is given up: something in it stays pinned or half filled.
@@ -38,8 +40,6 @@ const SPARE_PAGES_MIN: f64 = 2.0;
 const DRIVEN_STEPS_MAX: usize = 16 * 1024;
 /// Evictions of a thread's between two looks of its own at all classes, some 4 us each.
 const EVICTIONS_A_LOOK: usize = 64;
-/// Longest chain that is moved; a longer item is evicted.
-const MOVED_PARTS_MAX: usize = 64;
 
 /// The page mover's state, and the rest of what background work remembers.
 #[derive(Debug)]
@@ -100,6 +100,11 @@ impl Mover {
     pub(super) fn new(classes: &ClassTable) -> Self {
         let earnings = classes.all().map(|class| Earnings::new(classes.chunk_bytes(class))).collect();
         Self { drain: None, sweep: Sweep::default(), shrinking: Shrinking::default(), earnings, evicted: 0 }
+    }
+
+    /// Where the sweep is, for the audit.
+    pub(super) fn sweep(&self) -> &Sweep {
+        &self.sweep
     }
 
     /// The page that is being emptied, for the audit.
@@ -307,7 +312,7 @@ impl Store {
     pub(super) fn drain_step(&self, mover: &mut Mover, local: &mut Local, now: Seconds) -> Drained {
         let Some(mut drain) = mover.drain else { return Drained::GivenUp };
         let end = self.pages.entry(drain.page).formatted.load(Ordering::Acquire);
-        let until = end.min(drain.chunk + CHUNKS_A_STEP);
+        let until = end.min(drain.chunk + self.chunks_a_step(drain.class));
         for number in drain.chunk..until {
             self.empty_chunk(local, drain, self.pages.reference(drain.page, drain.class, number), now);
         }
@@ -335,6 +340,11 @@ impl Store {
             return Drained::GivenUp;
         }
         Drained::Stuck
+    }
+
+    fn chunks_a_step(&self, class: ClassId) -> u32 {
+        let chunks = BYTES_A_STEP / self.pages.classes.chunk_bytes(class);
+        u32::try_from(chunks).map_or(CHUNKS_A_STEP, |chunks| chunks.clamp(1, CHUNKS_A_STEP))
     }
 
     fn finish_drain(&self, local: &Local, drain: Drain) -> bool {
@@ -414,7 +424,7 @@ impl Store {
         true
     }
 
-    /// Copies a part of a large item that nobody is reading; false when that cannot be done.
+    /// Copies a part of a large item that nobody is reading, if its head names it; false when that cannot be done.
     fn move_part(&self, local: &mut Local, hash: u64, head: Ref, part: Ref, now: Seconds) -> bool {
         let class = self.class_of(part);
         let Some(target) = self.take_chunk(local, class, now, Effort::NoPageMove) else { return false };
@@ -434,23 +444,14 @@ impl Store {
         if self.why_dead(&stripe, self.pages.chunk(head), now).is_some() {
             return false;
         }
-        let mut before = head;
-        for _ in 0..MOVED_PARTS_MAX {
-            let next = self.pages.chunk(before).next_part(before == head);
-            if next == part {
-                let bytes = self.pages.classes.chunk_bytes(self.class_of(part));
-                self.pages.chunk(part).copy_part_to(self.pages.chunk(target), bytes);
-                self.pages.chunk(before).set_next_part(before == head, target);
-                self.pages.chunk(part).retire();
-                local.free(self.class_of(part), part);
-                return true;
-            }
-            if !next.is_some() {
-                return false;
-            }
-            before = next;
-        }
-        false
+        let (head, chunk) = (self.pages.chunk(head), self.pages.chunk(part));
+        let slot = shape_of(head).head_slot_of(chunk.part_number());
+        let Some(slot) = slot.filter(|slot| head.is_large() && head.slot(*slot) == part) else { return false };
+        chunk.copy_part_to(self.pages.chunk(target), self.pages.classes.chunk_bytes(self.class_of(part)));
+        head.set_slot(slot, target);
+        chunk.retire();
+        local.free(self.class_of(part), part);
+        true
     }
 }
 

@@ -447,7 +447,10 @@ impl Store {
             if self.is_too_large(joined.key.len(), joined.client_flags, joined.value_len) {
                 break StoreOutcome::NotStored;
             }
-            let Some(class) = self.small_class(joined.bytes(), joined.value_len) else {
+            // An append that met a large value and then a shorter one in its place leaves a short one in a chain.
+            let is_small = !self.pages.chunk(found.reference).is_large();
+            let class = self.small_class(joined.bytes(), joined.value_len).filter(|_| is_small);
+            let Some(class) = class else {
                 drop(stripe);
                 break self.join_large(local, request, super::large::Source::Slice(value), now);
             };

@@ -25,7 +25,7 @@ loom::lazy_static! {
 pub struct Beside {
     bytes: [AtomicU8; 20],
     halves: [AtomicU16; 20],
-    words: [AtomicU32; 10],
+    words: [AtomicU32; 16],
     /// One mark for each kind of bytes behind the atomics.
     marks: [UnsafeCell<()>; 2],
 }
