@@ -6,15 +6,18 @@
 //! latency counts from the moment it should have been sent (open loop): a server that stops for 100 ms is
 //! charged for every get due meanwhile. Sets go out in batches at the given rate, the next batch only after
 //! the last one's replies (closed loop). A get that was open while this program itself was away for longer than
-//! `PAUSE_MAX` says something of the machine and nothing of the server: a second histogram leaves it out.
+//! `PAUSE_MAX`, or while the server's worker was kept from a core that long by others than the server's own threads, says
+//! something of the machine and nothing of the server: a second histogram leaves it out.
 
 #![expect(clippy::disallowed_methods, reason = "a load has a clock of its own")]
 #![expect(clippy::cast_precision_loss, reason = "rates and shares are shown with three digits")]
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -28,6 +31,8 @@ const STORED: &[u8] = b"STORED\r\n";
 const WORST: usize = 5;
 /// A turn of the loop that took longer is a pause of this program.
 const PAUSE_MAX: Duration = Duration::from_micros(200);
+/// Times between two looks at what the kernel says of the server's threads; a slow reply is looked into at once.
+const LOOK: Duration = Duration::from_micros(500);
 /// Time for the server to end what the preload began.
 const SETTLE: Duration = Duration::from_secs(3);
 
@@ -50,8 +55,12 @@ struct Plan {
     new_keys: u64,
     /// Microseconds between gets.
     interval_us: u64,
-    /// How long.
+    /// How long at most.
     seconds: u64,
+    /// So many items stored are enough; 0: not before the time is over.
+    items: u64,
+    /// The server's process, to tell whether it was kept from its core; 0: not looked at.
+    pid: u32,
     /// A command sent half-way, and what it answers first: `flush_all`, say.
     command: String,
 }
@@ -68,6 +77,8 @@ impl Plan {
             new_keys: 0,
             interval_us: 250,
             seconds: 10,
+            items: 0,
+            pid: 0,
             command: String::new(),
         };
         for word in std::env::args().skip(1) {
@@ -82,6 +93,8 @@ impl Plan {
                 "new_keys" => plan.new_keys = value.parse()?,
                 "interval_us" => plan.interval_us = value.parse()?,
                 "seconds" => plan.seconds = value.parse()?,
+                "items" => plan.items = value.parse()?,
+                "pid" => plan.pid = value.parse()?,
                 "command" => value.clone_into(&mut plan.command),
                 _ => return Err(format!("unknown: {name}").into()),
             }
@@ -106,15 +119,15 @@ fn main() -> Result<(), Failure> {
     let start = Instant::now();
     let end = start + Duration::from_secs(plan.seconds);
     let mut event = Event::new(&plan, start)?;
-    let mut turns = Turns::new(start);
+    let mut turns = Turns::new(start, Threads::of(plan.pid)?);
     loop {
         let now = Instant::now();
         turns.note(now);
-        if now >= end {
+        if now >= end || plan.items > 0 && setter.stored >= plan.items {
             break;
         }
         setter.turn(&plan, now - start)?;
-        getter.turn(&plan, start, setter.keys(), &turns)?;
+        getter.turn(&plan, start, setter.keys(), &mut turns)?;
         event.turn(now)?;
     }
     report(&setter, getter, &turns, start.elapsed());
@@ -272,7 +285,7 @@ impl Getter {
         })
     }
 
-    fn turn(&mut self, plan: &Plan, start: Instant, keys: u64, turns: &Turns) -> Result<(), Failure> {
+    fn turn(&mut self, plan: &Plan, start: Instant, keys: u64, turns: &mut Turns) -> Result<(), Failure> {
         let now = Instant::now();
         loop {
             let due = start + Duration::from_micros(plan.interval_us) * self.sent;
@@ -288,13 +301,16 @@ impl Getter {
         self.read_replies(start, turns)
     }
 
-    fn read_replies(&mut self, start: Instant, turns: &Turns) -> Result<(), Failure> {
+    fn read_replies(&mut self, start: Instant, turns: &mut Turns) -> Result<(), Failure> {
         let mut buffer = [0; 16384];
         let count = read_some(&mut self.stream, &mut buffer)?;
         if count == 0 {
             return Ok(());
         }
         let now = Instant::now();
+        if self.due.front().is_some_and(|due| now - *due > PAUSE_MAX) {
+            turns.look(now);
+        }
         self.input.extend_from_slice(&buffer[..count]);
         let mut taken = 0;
         while let Some(reply) = Reply::of(&self.input[taken..])? {
@@ -392,17 +408,22 @@ fn read_some(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<usize, Failure
     }
 }
 
-/// The times between two turns of the loop: when this program itself was away.
+/// When the machine had no core for this program or for the server.
 struct Turns {
     last: Instant,
-    /// End of the last pause.
+    /// End of the last pause of either.
     last_pause: Instant,
     longest: Duration,
+    threads: Threads,
+    last_look: Instant,
+    /// Longest time between two looks that the server was kept waiting.
+    longest_wait: Duration,
 }
 
 impl Turns {
-    fn new(start: Instant) -> Self {
-        Self { last: start, last_pause: start, longest: Duration::ZERO }
+    fn new(start: Instant, threads: Threads) -> Self {
+        let longest = Duration::ZERO;
+        Self { last: start, last_pause: start, longest, threads, last_look: start, longest_wait: longest }
     }
 
     fn note(&mut self, now: Instant) {
@@ -412,6 +433,70 @@ impl Turns {
         }
         self.longest = self.longest.max(away);
         self.last = now;
+        if now - self.last_look > LOOK {
+            self.look(now);
+        }
+    }
+
+    /// Asks whether the server was kept from its core since this was last asked.
+    fn look(&mut self, now: Instant) {
+        let waited = self.threads.waited();
+        if waited > PAUSE_MAX {
+            self.last_pause = now;
+        }
+        self.longest_wait = self.longest_wait.max(waited);
+        self.last_look = now;
+    }
+}
+
+/// What the kernel counts of the server's threads.
+struct Threads {
+    workers: Vec<Schedule>,
+    others: Vec<Schedule>,
+}
+
+/// A thread's times on a core and in wait for one, in nanoseconds.
+struct Schedule {
+    file: File,
+    ran: u64,
+    waited: u64,
+}
+
+impl Schedule {
+    /// How much both have grown since they were last read; not at all once the thread has ended.
+    fn grown(&mut self) -> (u64, u64) {
+        let mut text = [0; 80];
+        let count = self.file.read_at(&mut text, 0).unwrap_or(0);
+        let text = std::str::from_utf8(&text[..count]).unwrap_or_default();
+        let mut words = text.split(' ').map(|word| word.parse::<u64>());
+        let (Some(Ok(ran)), Some(Ok(waited))) = (words.next(), words.next()) else { return (0, 0) };
+        let grown = (ran - self.ran, waited - self.waited);
+        (self.ran, self.waited) = (ran, waited);
+        grown
+    }
+}
+
+impl Threads {
+    fn of(pid: u32) -> Result<Self, Failure> {
+        let (mut workers, mut others) = (Vec::new(), Vec::new());
+        if pid > 0 {
+            for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+                let task = task?.path();
+                let mut schedule = Schedule { file: File::open(task.join("schedstat"))?, ran: 0, waited: 0 };
+                schedule.grown();
+                let name = std::fs::read_to_string(task.join("comm"))?;
+                if name.contains("worker") { workers.push(schedule) } else { others.push(schedule) }
+            }
+        }
+        Ok(Self { workers, others })
+    }
+
+    /// How long a worker waited for a core since the last call, but for the time the server's other threads ran: who has to
+    /// wait for those waits for the server.
+    fn waited(&mut self) -> Duration {
+        let waited = self.workers.iter_mut().map(|worker| worker.grown().1).max().unwrap_or(0);
+        let ran: u64 = self.others.iter_mut().map(|other| other.grown().0).sum();
+        Duration::from_nanos(waited.saturating_sub(ran))
     }
 }
 
@@ -432,21 +517,25 @@ fn report(setter: &Setter, mut getter: Getter, turns: &Turns, elapsed: Duration)
         .iter()
         .map(|(latency, at)| format!("{{\"us\": {}, \"at\": {:.3}}}", latency.as_micros(), at.as_secs_f64()))
         .collect();
+    let of = |latencies: &Latencies| {
+        let [p50, p99, p99_9, p99_99, max] = [0.5, 0.99, 0.999, 0.9999, 1.0].map(|q| latencies.micros_at(q));
+        format!(
+            "{{\"gets\": {}, \"p50_us\": {p50}, \"p99_us\": {p99}, \"p99_9_us\": {p99_9}, \"p99_99_us\": {p99_99}, \
+             \"max_us\": {max}}}",
+            latencies.histogram.len()
+        )
+    };
     println!(
-        "{{\"seconds\": {:.3}, \"sets_per_second\": {:.0}, \"gets\": {}, \"hits\": {}, \"p50_us\": {}, \"p99_us\": {}, \
-         \"p99_9_us\": {}, \"max_us\": {}, \"undisturbed\": {}, \"undisturbed_max_us\": {}, \"client_pause_us\": {}, \
-         \"worst\": [{}]}}",
+        "{{\"seconds\": {:.3}, \"sets_per_second\": {:.0}, \"stored\": {}, \"hits\": {}, \"all\": {}, \"undisturbed\": {}, \
+         \"client_pause_us\": {}, \"server_wait_us\": {}, \"worst\": [{}]}}",
         elapsed.as_secs_f64(),
         setter.stored as f64 / elapsed.as_secs_f64(),
-        getter.all.histogram.len(),
+        setter.keys(),
         getter.hits,
-        getter.all.micros_at(0.5),
-        getter.all.micros_at(0.99),
-        getter.all.micros_at(0.999),
-        getter.all.micros_at(1.0),
-        getter.undisturbed.histogram.len(),
-        getter.undisturbed.micros_at(1.0),
+        of(&getter.all),
+        of(&getter.undisturbed),
         turns.longest.as_micros(),
+        turns.longest_wait.as_micros(),
         worst.join(", "),
     );
 }
