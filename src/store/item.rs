@@ -539,6 +539,9 @@ impl<'a> Chunk<'a> {
         let key_len = usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Relaxed));
         let offset = HEADER_BYTES + optional_bytes(bits) + key_len;
         let len = small_len(new.value_len);
+        // A write is an access like another, but the new value has not been fetched. First of all: an exchange waits for
+        // every store before it.
+        self.update_state(|old| raised(old) & !state::FETCHED);
         self.u16_at(VALUE_LEN_AT).store(len | REWRITING, Ordering::Release);
         self.write_parts(Bytes::Value, offset, parts);
         self.write_marks(offset + new.value_len, new.marks);
@@ -551,8 +554,6 @@ impl<'a> Chunk<'a> {
         self.set_cas(cas);
         self.u16_at(ACCESS_AT).store(access_of(new.access), Ordering::Relaxed);
         self.u16_at(VALUE_LEN_AT).store(len, Ordering::Release);
-        // A write is an access like another, but the new value has not been fetched.
-        self.update_state(|old| raised(old) & !state::FETCHED);
     }
 
     /// Fills a chunk that is the caller's alone: header, key and value. `publish` makes it an item.
