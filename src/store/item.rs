@@ -539,8 +539,8 @@ impl<'a> Chunk<'a> {
         let key_len = usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Relaxed));
         let offset = HEADER_BYTES + optional_bytes(bits) + key_len;
         let len = small_len(new.value_len);
-        // A write is an access like another, but the new value has not been fetched. First of all: an exchange waits for
-        // every store before it.
+        // A write is an access like another, but the new value has not been fetched. First of all: an exchange waits
+        // for every store before it.
         self.update_state(|old| raised(old) & !state::FETCHED);
         self.u16_at(VALUE_LEN_AT).store(len | REWRITING, Ordering::Release);
         self.write_parts(Bytes::Value, offset, parts);
