@@ -398,7 +398,7 @@ impl Store {
     /// Copies a small item to another chunk of its class; false when there is none or it changed meanwhile.
     fn move_item(&self, local: &mut Local, hash: u64, reference: Ref, now: Seconds) -> bool {
         let class = self.class_of(reference);
-        let Some(target) = self.take_chunk(local, class, now, Effort::NoPageMove) else { return false };
+        let Some(target) = self.take_chunk(local, class, now, Effort::Rescue) else { return false };
         let moved = self.commit_move(local, hash, reference, target, now);
         if !moved {
             self.keep_chunk(local, target);
@@ -429,7 +429,7 @@ impl Store {
     /// Copies a part of a large item that nobody is reading, if its head names it; false when that cannot be done.
     fn move_part(&self, local: &mut Local, hash: u64, head: Ref, part: Ref, now: Seconds) -> bool {
         let class = self.class_of(part);
-        let Some(target) = self.take_chunk(local, class, now, Effort::NoPageMove) else { return false };
+        let Some(target) = self.take_chunk(local, class, now, Effort::Rescue) else { return false };
         let moved = self.commit_part_move(local, hash, head, part, target, now);
         if !moved {
             self.keep_chunk(local, target);

@@ -73,6 +73,9 @@ pub(super) enum Effort {
     Everything,
     /// Leaves that to the page mover.
     NoPageMove,
+    /// For an item on a page that is being emptied: the class's own chunks, or a page that nobody needs more. The
+    /// pool's reserve would be short of the very page that the move is to bring it, and so again for ever.
+    Rescue,
 }
 
 impl Local {
@@ -192,6 +195,9 @@ impl Store {
             if self.options.evict && self.evict_from(local, class, self.magazine_chunks(class), now) == Pick::Progress {
                 continue;
             }
+            if self.options.evict && effort == Effort::Rescue {
+                return None;
+            }
             if let Some(reference) = self.fill_magazine(local, class, Asker::Destitute) {
                 return Some(reference);
             }
@@ -200,7 +206,7 @@ impl Store {
                 Larger::Evicted => continue,
                 Larger::Nothing => {}
             }
-            if !self.options.evict || effort == Effort::NoPageMove || !self.move_page_to(local, class, now) {
+            if !self.options.evict || effort != Effort::Everything || !self.move_page_to(local, class, now) {
                 break;
             }
         }

@@ -139,6 +139,21 @@ fn sizes_drawn_anew_at_each_set_cost_little() {
 }
 
 #[test]
+fn pages_of_large_values_ends_do_not_move_for_ever() {
+    // Where no chunk of a class can be evicted, as those of parts, what a move saves could take the page it brings.
+    let (mut workload, small, large) = (Workload::new(SEED), Zipf::new(60_000, 0.8), Zipf::new(1_000, 0.8));
+    for _ in 0..20_000 {
+        workload.popular(5, &small, 0, 300);
+        workload.popular(1, &large, 1_000_000, 40_000);
+    }
+    let mut store = Simulator::new(MEMORY_BYTES, SEED);
+    store.play(workload.requests.iter().copied());
+    let totals = &store.outcome().totals;
+    assert!(totals.evictions > 10_000, "a sequence that shows nothing");
+    assert!(totals.pages_moved < totals.evictions, "{} pages, {} evictions", totals.pages_moved, totals.evictions);
+}
+
+#[test]
 fn the_same_requests_end_the_same_way() {
     let (mut workload, zipf) = (Workload::new(SEED), Zipf::new(100_000, 0.9));
     workload.popular(100_000, &zipf, 0, 700);
