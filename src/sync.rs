@@ -47,6 +47,8 @@ pub enum Rank {
     Stripe,
     /// The list of counter blocks.
     Registry,
+    /// The sample of keys.
+    Curve,
     /// Who watches, and the rings of those who record.
     Watch,
     /// Lines on their way to one watcher.

@@ -58,6 +58,7 @@ impl Commands {
             b"items" => items(&self.shared, &mut report),
             b"slabs" => slabs(&self.shared, &mut report),
             b"sizes" => sizes(&self.shared, &mut report),
+            b"mrc" => mrc(&self.shared, &mut report),
             b"conns" => return Answer::Census,
             b"reset" => {
                 self.shared.reset_counters();
@@ -87,6 +88,7 @@ impl Shared {
         };
         *self.baseline.lock() = baseline;
         self.prefixes().clear();
+        self.store().reset_curve();
     }
 
     fn sums(&self) -> Sums {
@@ -367,6 +369,32 @@ fn sizes(shared: &Shared, report: &mut Report<'_>) {
     };
     for (size, count) in sizes {
         report.number(itoa::Buffer::new().format(size), count);
+    }
+}
+
+/// The miss-ratio curve: hit ratios of gets since the last reset, as measured and as they would be with other memory
+/// limits. The lines of the latter come once enough sampled keys have been asked for.
+fn mrc(shared: &Shared, report: &mut Report<'_>) {
+    let curve = shared.store().curve_report();
+    let sums = shared.sums();
+    let CommandTotals { get_hits, get_misses, .. } = sums.commands;
+    report.numbers(&[
+        ("limit_maxbytes", sums.memory.limit_bytes),
+        ("get_hits", get_hits),
+        ("get_misses", get_misses),
+        ("sampled_one_in", curve.sampled_one_in),
+        ("sampled_keys", curve.sampled_keys),
+        ("sampled_gets", curve.sampled_gets),
+    ]);
+    let Some(ratios) = curve.hit_ratios(get_hits, get_misses) else { return };
+    let ratios = [
+        ("hit_ratio", ratios.present),
+        ("hit_ratio_half", ratios.half),
+        ("hit_ratio_double", ratios.double),
+        ("hit_ratio_quadruple", ratios.quadruple),
+    ];
+    for (name, ratio) in ratios {
+        report.text(name, &format!("{ratio:.4}"));
     }
 }
 

@@ -40,6 +40,9 @@ impl Store {
         if let Some(unused) = spare {
             self.keep_chunk(local, unused);
         }
+        if self.curve.has(request.key.hash) {
+            self.sample_stored(request.key, now);
+        }
         outcome
     }
 

@@ -19,7 +19,14 @@ impl Store {
     ) -> DeleteOutcome {
         match extras {
             Some(extras) if extras.invalidate || extras.empty.is_some() => self.delete_in_part(local, key, extras, now),
-            _ => self.delete_whole(local, key, extras.and_then(|extras| extras.compare), now),
+            _ => {
+                let outcome = self.delete_whole(local, key, extras.and_then(|extras| extras.compare), now);
+                // What was evicted here might still be there with more memory.
+                if outcome != DeleteOutcome::Exists && self.curve.has(key.hash) {
+                    self.curve.deleted(key.hash);
+                }
+                outcome
+            }
         }
     }
 
@@ -29,6 +36,10 @@ impl Store {
         if let Ok(found) = self.lookup(&mut stripe, local, key, now) {
             stripe.remove(key.hash, found.slot);
             self.let_go(local, found.reference);
+        }
+        drop(stripe);
+        if self.curve.has(key.hash) {
+            self.curve.deleted(key.hash);
         }
     }
 

@@ -25,7 +25,7 @@ const DROPPED_BEFORE: f64 = 2.0;
 /// How much a chunk's size counts: 1 says that what is asked for once is worth the same whatever its size. A little
 /// more is better for most traces, since items that come back late are more often small: .817 of memcached's misses,
 /// .818 with 1.1, .820 with 1; only where sizes drift less is better (.226, .224, .223 of gets).
-const SIZE_EXPONENT: f64 = 1.25;
+pub(super) const SIZE_EXPONENT: f64 = 1.25;
 /// Where a sign says nothing at all, the others still compare classes.
 const RATE_MIN: f64 = 1e-9;
 const RETURNED_MIN: f64 = 1e-6;

@@ -23,6 +23,9 @@ impl Store {
         if fetch.touch.is_some() || fetch.extras.is_some() {
             return self.fetch_and_change(local, key, fetch, now, visit);
         }
+        if self.curve.has(key.hash) {
+            self.curve.asked(key.hash, now);
+        }
         let mut stripe = self.index.lock(key.hash);
         match self.lookup(&mut stripe, local, key, now) {
             Ok(found) => FetchOutcome::Hit(self.lend(&stripe, local, found.reference, fetch, None, now, visit)),
@@ -57,6 +60,10 @@ impl Store {
         visit: impl FnOnce(ItemView<'_>) -> R,
     ) -> FetchOutcome<R> {
         let mut extras = fetch.extras.copied();
+        // Commands count neither a touch nor an inspection as a get.
+        if self.curve.has(key.hash) && fetch.touch.is_none() && !extras.is_some_and(|extras| extras.inspects) {
+            self.curve.asked(key.hash, now);
+        }
         let mut spare = None;
         let outcome = loop {
             let mut stripe = self.index.lock(key.hash);
@@ -91,6 +98,10 @@ impl Store {
         };
         if let Some(unused) = spare {
             self.keep_chunk(local, unused);
+        }
+        let may_store = fetch.touch.is_some() || extras.is_some_and(|extras| extras.create.is_some());
+        if may_store && self.curve.has(key.hash) {
+            self.sample_stored(key, now);
         }
         outcome
     }

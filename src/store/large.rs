@@ -238,9 +238,13 @@ impl Store {
 
     /// Stores an arrived value.
     pub fn commit(&self, local: &mut Local, incoming: Incoming, mode: Mode, now: Seconds) -> StoreOutcome {
+        let (hash, bytes, expiry) = (incoming.hash, incoming.key.len() + incoming.total, incoming.expiry);
         let outcome = self.commit_arrived(local, incoming, mode, now);
         if outcome != StoreOutcome::NoMemory {
             self.count_set(local, None);
+        }
+        if self.curve.has(hash) && matches!(outcome, StoreOutcome::Stored { .. }) {
+            self.curve.stored(hash, bytes, expiry, now);
         }
         outcome
     }

@@ -8,6 +8,7 @@ mod arena;
 mod arithmetic;
 mod audit;
 mod chain;
+mod curve;
 mod delete;
 mod earnings;
 mod evict;
@@ -33,6 +34,7 @@ use std::sync::{Arc, OnceLock};
 
 pub use audit::Audit;
 pub use chain::Pinned;
+pub use curve::{CurveReport, HitRatios};
 pub use large::{Incoming, Room};
 pub use options::Options;
 pub use outcome::{
@@ -45,6 +47,7 @@ pub use upkeep::{PageMove, PagePlace};
 pub use walk::{ClassSet, ClassWalk, Held, Walk, Walked};
 
 use self::arena::{Arena, Geometry};
+use self::curve::Curve;
 use self::evict::Blocks;
 use self::evict::ghost::Ghost;
 use self::item::{Chunk, small_item_bytes};
@@ -80,6 +83,7 @@ pub struct Store {
     counters: Registry<StoreCounters>,
     class_counters: Registry<Vec<ClassCounters>>,
     sizes: Registry<Sizes>,
+    curve: Curve,
     /// Rises when a page begins to drain: threads then give back what they hold.
     drain_epoch: AtomicU32,
     mover: Mutex<Mover>,
@@ -135,6 +139,7 @@ impl Store {
             counters: Registry::new(),
             class_counters: Registry::new(),
             sizes: Registry::new(),
+            curve: Curve::new(options.limit_bytes),
             drain_epoch: AtomicU32::new(0),
             wanted: AtomicU32::new(0),
             incoming_bytes: AtomicU64::new(0),
@@ -267,6 +272,7 @@ impl Store {
             return false;
         }
         self.pool.set_limit(&self.arena, limit_bytes);
+        self.curve.set_limit(limit_bytes);
         self.nudge();
         true
     }
@@ -277,6 +283,7 @@ impl Store {
         // Relaxed: decides only what is counted.
         self.unseen_from.store(unseen_from.map_or(u32::MAX, |second| second.0), Ordering::Relaxed);
         self.index.flush();
+        self.curve.clear();
         self.nudge();
     }
 }

@@ -79,6 +79,9 @@ impl Store {
         if !matches!(outcome, StoreOutcome::NoMemory) {
             self.count_set(local, class);
         }
+        if self.curve.has(request.key.hash) {
+            self.sample_set(request, class, outcome, now);
+        }
         outcome
     }
 

@@ -138,6 +138,32 @@ fn sizes_drawn_anew_at_each_set_cost_little() {
     assert_no_worse_than_lru(&workload);
 }
 
+/// What `stats mrc` says of other memory limits, and what the same requests come to with them.
+#[test]
+fn hit_ratios_with_other_limits_are_estimated_within_two_points() {
+    let (mut workload, zipf) = (Workload::new(SEED), Zipf::new(150_000, 0.8));
+    for _ in 0..10 {
+        workload.popular(30_000, &zipf, 0, 700);
+        workload.once(3000, 700);
+    }
+    let play = |limit_bytes| {
+        let mut store = Simulator::new(limit_bytes, SEED);
+        store.play(workload.requests.iter().copied());
+        store
+    };
+    let (_, ratios) = play(MEMORY_BYTES).curve();
+    let ratios = ratios.expect("enough gets");
+    let estimates =
+        [(MEMORY_BYTES / 2, ratios.half), (2 * MEMORY_BYTES, ratios.double), (4 * MEMORY_BYTES, ratios.quadruple)];
+    let mut before = 0.0;
+    for (limit_bytes, estimate) in estimates {
+        let replayed = 1.0 - play(limit_bytes).outcome().miss_ratio();
+        assert!((estimate - replayed).abs() < 0.02, "{limit_bytes} bytes: {replayed:.4}, estimated {estimate:.4}");
+        assert!(replayed > before + 0.01, "a sequence that shows nothing");
+        before = replayed;
+    }
+}
+
 #[test]
 fn pages_of_large_values_ends_do_not_move_for_ever() {
     // Where no chunk of a class can be evicted, as those of parts, what a move saves could take the page it brings.

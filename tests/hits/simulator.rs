@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use flagstone::store::{
-    ClassReport, Fetch, FetchOutcome, Key, Local, MemoryReport, Mode, Options, Progress, Room, Store, StoreOutcome,
-    StoreRequest, Value,
+    ClassReport, CurveReport, Fetch, FetchOutcome, HitRatios, Key, Local, MemoryReport, Mode, Options, Progress, Room,
+    Store, StoreOutcome, StoreRequest, Value,
 };
 use flagstone::telemetry::StoreTotals;
 use flagstone::time::{Expiry, Now, Seconds};
@@ -120,6 +120,12 @@ impl Simulator {
     /// What came of all requests so far.
     pub(crate) fn outcome(&self) -> &Outcome {
         &self.outcome
+    }
+
+    /// What the store says of its hit ratio with other memory limits.
+    pub(crate) fn curve(&self) -> (CurveReport, Option<HitRatios>) {
+        let report = self.store.curve_report();
+        (report, report.hit_ratios(self.outcome.gets - self.outcome.misses, self.outcome.misses))
     }
 
     /// Where the memory went.

@@ -296,6 +296,67 @@ fn reset_clears_counters_but_not_gauges() {
     client.expect_stats(&[("cmd_get", 1), ("get_hits", 1)]);
 }
 
+/// Lines of `stats mrc` from the first get on, and those that want enough sampled gets.
+const MRC: &str = "limit_maxbytes get_hits get_misses sampled_one_in sampled_keys sampled_gets";
+const MRC_RATIOS: &str = "hit_ratio hit_ratio_half hit_ratio_double hit_ratio_quadruple";
+
+#[track_caller]
+fn expect_names(lines: &Lines, names: &str) {
+    let found: Vec<_> = lines.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(found.join(" "), names);
+}
+
+#[test]
+fn mrc_estimates_nothing_from_too_few_gets() {
+    if is_foreign() {
+        return;
+    }
+    let server = Server::start(&["-m", "32"]);
+    let mut client = server.client();
+    client.set("a", "1");
+    client.expect_value("a", "1");
+    client.ask("get nosuch\r\n", "END\r\n");
+    let lines = client.stats("mrc");
+    expect_names(&lines, MRC);
+    for (name, value) in [("limit_maxbytes", "33554432"), ("get_hits", "1"), ("get_misses", "1")] {
+        expect_line(&lines, name, value);
+    }
+    expect_line(&lines, "sampled_one_in", "64");
+}
+
+#[test]
+fn mrc_shows_ratios_and_begins_again_after_a_reset() {
+    if is_foreign() {
+        return;
+    }
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    // 100 sampled keys or so, by a hash of the server's own; 25 gets of each are twice as many as it wants and more.
+    for batch in 0..64 {
+        let keys: Vec<_> = (0..100).map(|number| format!("k{}", batch * 100 + number)).collect();
+        let sets: String = keys.iter().map(|key| format!("set {key} 0 0 1\r\nv\r\n")).collect();
+        client.ask_much(sets.as_bytes(), "STORED\r\n".repeat(keys.len()));
+        let values: String = keys.iter().map(|key| format!("VALUE {key} 0 1\r\nv\r\n")).collect();
+        let get = format!("get {}\r\n", keys.join(" "));
+        client.ask_much(get.repeat(25).as_bytes(), format!("{values}END\r\n").repeat(25));
+    }
+    let lines = client.stats("mrc");
+    expect_names(&lines, &format!("{MRC} {MRC_RATIOS}"));
+    expect_line(&lines, "get_hits", "160000");
+    for name in MRC_RATIOS.split(' ') {
+        expect_line(&lines, name, "1.0000");
+    }
+    client.ask("stats reset\r\n", "RESET\r\n");
+    let after = client.stats("mrc");
+    expect_names(&after, MRC);
+    for name in ["get_hits", "sampled_gets"] {
+        expect_line(&after, name, "0");
+    }
+    assert_eq!(sum(&after, "sampled_keys"), sum(&lines, "sampled_keys"), "the keys stay");
+    client.ask("flush_all\r\n", "OK\r\n");
+    expect_line(&client.stats("mrc"), "sampled_keys", "0");
+}
+
 #[test]
 fn an_unknown_name_is_an_error() {
     let server = Server::start(&[]);
