@@ -57,7 +57,7 @@ const USED_PERCENT: u64 = 97;
 /// What an item takes outside of its chunk, in bytes: in the index and in the eviction state.
 const OUTSIDE_BYTES: usize = 10;
 /// Sampled gets before which there is no estimate. Few of them are a rough guide: from 1761 estimates were up to 3.6
-/// points off, from 13,000 and more up to 1.8 (`policy --curve`, thirteen traces, five seeds).
+/// points off, from 13,000 and more up to 1.8 (`policy --curve`, thirteen traces, up to five seeds).
 const SAMPLED_GETS_MIN: u64 = 1000;
 /// How far the sample's misses may be corrected by the measured ones.
 const CORRECTION_MAX: f64 = 2.0;
