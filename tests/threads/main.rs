@@ -15,6 +15,7 @@ mod items;
 mod large;
 #[path = "../model/random.rs"]
 mod random;
+mod rows;
 mod values;
 mod walks;
 

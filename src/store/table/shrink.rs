@@ -41,14 +41,13 @@ impl Index {
             return false;
         }
         let row = opened - 1;
-        let is_wanted = shrinking.stripe > 0 && self.rows() > row;
-        let mut goes_on = !is_wanted && self.leave_row(shrinking, pages, row);
+        let mut goes_on = self.leave_row(shrinking, pages, row);
         if goes_on && shrinking.stripe == self.stripes.len() {
             shrinking.stripe = 0;
             goes_on = self.close_row(pool, row);
         }
         if !goes_on {
-            self.keep_row(row);
+            self.keep_rows();
             *shrinking = Shrinking { given_up: (opened, items), ..Shrinking::default() };
         }
         goes_on
@@ -61,11 +60,16 @@ impl Index {
         u32::try_from(rows).unwrap_or(u32::MAX / 2) + ROWS_AT_START
     }
 
-    /// Has the next stripes give up their cells of the last row; false when one cannot.
+    /// Has the next stripes give up their cells of the last row; false when one cannot, or somebody needs the row.
     fn leave_row(&self, shrinking: &mut Shrinking, pages: &Pages, row: u32) -> bool {
         if shrinking.stripe == 0 {
             let _opening = self.opening.lock();
+            if self.opened.load(Ordering::Relaxed) != row + 1 {
+                return false;
+            }
             self.rows.store(row, Ordering::Relaxed);
+        } else if self.rows() > row {
+            return false;
         }
         let end = (shrinking.stripe + STRIPES_A_STEP).min(self.stripes.len());
         let left = (shrinking.stripe..end).all(|number| self.lock_number(number).leave_cell(pages, row));
@@ -73,16 +77,16 @@ impl Index {
         left
     }
 
-    /// Lets stripes have the last row again.
-    fn keep_row(&self, row: u32) {
+    /// Lets stripes have all rows that have memory.
+    fn keep_rows(&self) {
         let _opening = self.opening.lock();
-        self.rows.store(row + 1, Ordering::Release);
+        self.rows.store(self.opened.load(Ordering::Relaxed), Ordering::Release);
     }
 
     /// Gives the memory of the last row back; false when somebody needs it by now.
     fn close_row(&self, pool: &Pool, row: u32) -> bool {
         let _opening = self.opening.lock();
-        if self.rows.load(Ordering::Relaxed) > row {
+        if self.rows.load(Ordering::Relaxed) > row || self.opened.load(Ordering::Relaxed) != row + 1 {
             return false;
         }
         let at = self.arena.geometry.index_at + usize::try_from(row).expect("32 bits fit") * self.row_bytes();
@@ -93,9 +97,12 @@ impl Index {
 }
 
 impl LockedStripe<'_> {
-    /// Makes the last cell of the column empty and fresh; false when the stripe has no room without it.
+    /// Makes the last cell of the column empty and fresh; false when the stripe has no room without it, or has a cell
+    /// behind it: between two looks others may have taken the row back and opened the next.
     fn leave_cell(&mut self, pages: &Pages, cell: u32) -> bool {
-        debug_assert!(self.state.fresh <= cell + 1, "it is the last cell");
+        if self.state.fresh > cell + 1 {
+            return false;
+        }
         while self.state.homes > cell {
             if !self.merge() {
                 return false;
