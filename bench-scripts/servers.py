@@ -62,6 +62,7 @@ def add_shared_options(parser):
     parser.add_argument("--load-core", type=int, default=1, help="core of the load (default 1; -1: any)")
     parser.add_argument("--nice", type=int, default=0,
                         help="priority of server and load; below 0 (root only) other programs disturb less")
+    parser.add_argument("--large-pages", action="store_true", help="start the servers with -L")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
@@ -134,6 +135,8 @@ class Server:
         self.options = options
         self.command = [binary, "-l", HOST, "-p", str(self.port), "-m", str(memory_mb),
                         "-t", str(options.threads), "-c", str(connections_max), *extra]
+        if options.large_pages:
+            self.command.append("-L")
         if os.geteuid() == 0:
             self.command += ["-u", pwd.getpwuid(0).pw_name]
         self.process = None

@@ -181,6 +181,20 @@ fn the_pidfile_names_the_process_and_stays() {
 }
 
 #[test]
+fn with_large_pages_it_serves_and_evicts() {
+    let folder = Folder::new("large-pages");
+    let mut server = Server::start(&folder, &[&LOCAL[..], &["-L", "-m", "8"]].concat());
+    let value = "v".repeat(100_000);
+    for number in 0..200 {
+        ask(server.connect(), &format!("set k{number} 0 0 100000\r\n{value}\r\n"), "STORED\r\n");
+    }
+    ask(server.connect(), "get k199\r\n", &format!("VALUE k199 0 100000\r\n{value}\r\nEND\r\n"));
+    ask(server.connect(), "get k0\r\n", "END\r\n");
+    server.signal("TERM");
+    assert_eq!(server.status(), Some(0));
+}
+
+#[test]
 fn over_the_limit_a_line_says_so() {
     let folder = Folder::new("limit");
     let mut server = Server::start(&folder, &[&LOCAL[..], &["-c", "1"]].concat());

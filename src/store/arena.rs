@@ -11,7 +11,7 @@ use super::slab::classes::{CHUNK_BYTES_MIN, ClassTable, EXTENT_BYTES, GRANULE_BY
 use super::slab::page::PageEntry;
 use super::table::{BUCKET_BYTES, CELLS_MAX};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
-use crate::sys::memory::{OS_PAGE_BYTES, Reservation, Table};
+use crate::sys::memory::{HUGE_PAGE_BYTES, OS_PAGE_BYTES, Reservation, Table};
 use crate::time::Now;
 
 /// First word of every arena: "FLAGSTON" read as a little-endian number.
@@ -30,6 +30,10 @@ const STRIPES_MIN: u64 = 64;
 const STRIPE_SHARE_BYTES_MIN: u64 = 64 << 10;
 /// The reserve has room for a memory limit twice the one at start.
 const RESERVE_FACTOR: u64 = 2;
+/// From this memory limit on huge pages are asked for without `-L`, too: what they round up no longer matters.
+const HUGE_PAGES_FROM: u64 = 1 << 30;
+/// Share of the memory limit that `-L` takes at the start: what pages of items come to where items are small.
+const POPULATED_QUARTERS: usize = 3;
 /// Words a stripe keeps in the arena.
 pub(super) const STRIPE_RECORD_BYTES: usize = 16;
 
@@ -116,7 +120,7 @@ impl Geometry {
         let records_at = SUPERBLOCK_BYTES;
         let page_table_at = (records_at + stripes * STRIPE_RECORD_BYTES).next_multiple_of(64);
         let pages_at = (page_table_at + pages_max * size_of::<PageEntry>()).next_multiple_of(page_bytes);
-        let index_at = pages_at + pages_max * page_bytes;
+        let index_at = (pages_at + pages_max * page_bytes).next_multiple_of(HUGE_PAGE_BYTES);
         // The smallest items, twelve to a bucket of 64 bytes, at half load.
         let rows_max = (reserve / CHUNK_BYTES_MIN / 6).div_ceil(stripes).min(CELLS_MAX);
         let index_bytes = rows_max * stripes * BUCKET_BYTES;
@@ -168,10 +172,17 @@ impl Arena {
     /// Reserves the address space and writes the superblock.
     pub(super) fn new(options: &Options, geometry: Geometry, classes: &ClassTable) -> io::Result<Self> {
         let memory = Arc::new(Reservation::new(geometry.total_bytes)?);
-        memory.open(0, geometry.pages_at)?;
-        if options.large_pages || options.limit_bytes >= 1 << 30 {
-            memory.prefer_huge_pages(geometry.pages_at, geometry.pages_max * geometry.page_bytes);
+        if options.large_pages || options.limit_bytes >= HUGE_PAGES_FROM {
+            // Without `-L` memory is opened bit by bit, in small pages, and the system makes huge ones of them in time.
+            memory.prefer_huge_pages(0, geometry.rings_at);
         }
+        if options.large_pages {
+            // Each first touch of a huge page would keep a request waiting, 100 us and more.
+            memory.open(0, geometry.total_bytes)?;
+            let limit = usize::try_from(options.limit_bytes).unwrap_or(usize::MAX);
+            memory.populate(0, (limit / 4 * POPULATED_QUARTERS).min(geometry.index_at));
+        }
+        memory.open(0, geometry.pages_at)?;
         let superblock = Table::new(&memory, 0, SUPERBLOCK_BYTES / 8);
         let records = Table::new(&memory, geometry.records_at, geometry.stripes);
         let arena = Self { memory, geometry, superblock, records };

@@ -14,11 +14,16 @@ use std::sync::Arc;
 
 /// Smallest unit in which the system opens and takes back memory on the platforms we run on, in bytes.
 pub const OS_PAGE_BYTES: usize = 4096;
+/// A huge page, in bytes.
+pub const HUGE_PAGE_BYTES: usize = 2 << 20;
 
 /// A range of address space. Nothing in it can be touched before it is opened.
 pub struct Reservation {
     base: NonNull<u8>,
     bytes: usize,
+    /// What the system gave, with `base` in it.
+    mapped: NonNull<u8>,
+    mapped_bytes: usize,
 }
 
 // SAFETY: the reservation is a range of addresses; its methods are system calls that are safe from any thread.
@@ -27,20 +32,23 @@ unsafe impl Send for Reservation {}
 unsafe impl Sync for Reservation {}
 
 impl Reservation {
-    /// Reserves `bytes` of address space, rounded up to whole OS pages.
+    /// Reserves `bytes` of address space, rounded up to whole OS pages. A huge page may begin at offset 0.
     ///
     /// # Errors
     /// When the system refuses the range.
     pub fn new(bytes: usize) -> io::Result<Self> {
         let bytes = bytes.next_multiple_of(OS_PAGE_BYTES);
+        let mapped_bytes = bytes + HUGE_PAGE_BYTES;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         // SAFETY: a fresh anonymous mapping at an address of the kernel's choice aliases nothing.
-        let address = unsafe { libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0) };
+        let address = unsafe { libc::mmap(std::ptr::null_mut(), mapped_bytes, libc::PROT_NONE, flags, -1, 0) };
         if address == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let base = NonNull::new(address.cast()).ok_or_else(|| io::Error::other("mmap returned address 0"))?;
-        Ok(Self { base, bytes })
+        let mapped = NonNull::new(address.cast()).ok_or_else(|| io::Error::other("mmap returned address 0"))?;
+        // SAFETY: less than a huge page is skipped, and the mapping is that much longer.
+        let base = unsafe { mapped.add(mapped.align_offset(HUGE_PAGE_BYTES)) };
+        Ok(Self { base, bytes, mapped, mapped_bytes })
     }
 
     /// First address. Only what was opened may be touched.
@@ -89,6 +97,16 @@ impl Reservation {
         unsafe { libc::madvise(address.cast(), length, libc::MADV_HUGEPAGE) };
     }
 
+    /// Has the system find the memory of `[offset, offset + bytes)`, which is open, now instead of at its first touch.
+    /// Before Linux 5.14 nothing happens.
+    pub fn populate(&self, offset: usize, bytes: usize) {
+        let (start, length) = self.os_pages(offset, bytes);
+        // SAFETY: `os_pages` bounds the range to this mapping.
+        let address = unsafe { self.base.as_ptr().add(start) };
+        // SAFETY: as if each page's first byte were written to itself: no content changes.
+        unsafe { libc::madvise(address.cast(), length, libc::MADV_POPULATE_WRITE) };
+    }
+
     /// The OS pages that hold a range: start and length in bytes.
     fn os_pages(&self, offset: usize, bytes: usize) -> (usize, usize) {
         assert!(offset + bytes <= self.bytes, "the range lies in the reservation");
@@ -100,7 +118,7 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         // SAFETY: the mapping is ours, and whoever looks into it holds an `Arc` of this reservation.
-        unsafe { libc::munmap(self.base.as_ptr().cast(), self.bytes) };
+        unsafe { libc::munmap(self.mapped.as_ptr().cast(), self.mapped_bytes) };
     }
 }
 
