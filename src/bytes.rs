@@ -58,6 +58,19 @@ impl Buffer {
         }
     }
 
+    /// Appends what `fill` puts into the spare room; nothing, and false, if that is more than there is room for.
+    #[inline(always)]
+    pub fn append(&mut self, fill: impl FnOnce(&mut Room<'_>) -> Option<()>) -> bool {
+        let Some(spare) = self.room.get_mut(self.len..) else { return false };
+        let mut room = Room { spare };
+        if fill(&mut room).is_none() {
+            return false;
+        }
+        let left = room.spare.len();
+        self.len = self.room.len() - left;
+        true
+    }
+
     #[cold]
     fn put_behind_the_end(&mut self, bytes: &[u8]) {
         self.reserve(bytes.len());
@@ -80,6 +93,28 @@ impl Buffer {
     #[inline]
     pub fn clear(&mut self) {
         self.len = 0;
+    }
+}
+
+/// Spare room of a [`Buffer`], filled from its front. `None`, and nothing is put, where there is not enough of it.
+#[derive(Debug)]
+pub struct Room<'b> {
+    spare: &'b mut [u8],
+}
+
+impl Room<'_> {
+    /// Puts bytes.
+    #[inline(always)]
+    pub fn put(&mut self, bytes: &[u8]) -> Option<()> {
+        self.put_front(bytes, bytes.len())
+    }
+
+    /// Puts the first `count` bytes of a piece, whose length is known where `count` is not.
+    #[inline(always)]
+    pub fn put_front(&mut self, piece: &[u8], count: usize) -> Option<()> {
+        self.spare.get_mut(..piece.len())?.copy_from_slice(piece);
+        self.spare = std::mem::take(&mut self.spare).get_mut(count..)?;
+        Some(())
     }
 }
 

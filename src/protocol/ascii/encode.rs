@@ -1,6 +1,6 @@
 //! The encoder of the classic commands: replies to the end of a byte buffer, without the formatting machinery.
 
-use crate::bytes::{Buffer, FOUR_DIGITS, four_digits, push_u64};
+use crate::bytes::{Buffer, FOUR_DIGITS, Room, four_digits, push_u64};
 use crate::limits::KEY_BYTES_MAX;
 use crate::protocol::{ErrorText, Reply, VERSION};
 
@@ -11,30 +11,13 @@ pub const VALUE_TAIL: &[u8] = b"\r\n";
 pub const VALUE_HEAD_BYTES_MAX: usize = b"VALUE    \r\n".len() + KEY_BYTES_MAX + 10 + 10 + 20;
 
 /// Appends the line before a value.
-#[inline(always)]
+#[inline(never)]
 pub fn push_value_head(out: &mut Buffer, key: &[u8], client_flags: u32, value_len: usize, cas: Option<u64>) {
     out.put(b"VALUE ");
     out.put(key);
-    if client_flags == 0 && cas.is_none() && value_len < FOUR_DIGITS {
-        push_plain_end(out, value_len);
-    } else {
-        push_head_end(out, client_flags, value_len, cas);
-    }
+    push_head_end(out, client_flags, value_len, cas);
 }
 
-/// ` 0 <bytes>` and the line's end, put together in a register and appended in one piece.
-#[inline(always)]
-fn push_plain_end(out: &mut Buffer, value_len: usize) {
-    const BEFORE: u128 = u32::from_le_bytes([b' ', b'0', b' ', 0]) as u128;
-    const BEFORE_BYTES: usize = 3;
-    const AFTER: u64 = u16::from_le_bytes([b'\r', b'\n']) as u64;
-    let (digits, count) = four_digits(value_len);
-    let behind = u64::from(digits) | AFTER << (8 * count);
-    let piece = BEFORE | u128::from(behind) << (8 * BEFORE_BYTES);
-    out.put_front(&piece.to_le_bytes(), BEFORE_BYTES + count + VALUE_TAIL.len());
-}
-
-#[inline(never)]
 fn push_head_end(out: &mut Buffer, client_flags: u32, value_len: usize, cas: Option<u64>) {
     out.push(b' ');
     push_u64(out, u64::from(client_flags));
@@ -50,9 +33,34 @@ fn push_head_end(out: &mut Buffer, client_flags: u32, value_len: usize, cas: Opt
 /// Appends a hit.
 #[inline(always)]
 pub fn push_value(out: &mut Buffer, key: &[u8], client_flags: u32, value: &[u8], cas: Option<u64>) {
+    let is_plain = client_flags == 0 && cas.is_none() && value.len() < FOUR_DIGITS;
+    if is_plain
+        && out.append(
+            #[inline(always)]
+            |room| put_plain_value(room, key, value),
+        )
+    {
+        return;
+    }
     push_value_head(out, key, client_flags, value.len(), cas);
     out.put(value);
     out.put(VALUE_TAIL);
+}
+
+/// A hit without flags: ` 0 <bytes>` and the line's end are put together in a register and come in one piece.
+#[inline(always)]
+fn put_plain_value(room: &mut Room<'_>, key: &[u8], value: &[u8]) -> Option<()> {
+    const BEFORE: u128 = u32::from_le_bytes([b' ', b'0', b' ', 0]) as u128;
+    const BEFORE_BYTES: usize = 3;
+    const AFTER: u64 = u16::from_le_bytes([b'\r', b'\n']) as u64;
+    let (digits, count) = four_digits(value.len());
+    let behind = u64::from(digits) | AFTER << (8 * count);
+    let piece = BEFORE | u128::from(behind) << (8 * BEFORE_BYTES);
+    room.put(b"VALUE ")?;
+    room.put(key)?;
+    room.put_front(&piece.to_le_bytes(), BEFORE_BYTES + count + VALUE_TAIL.len())?;
+    room.put(value)?;
+    room.put(VALUE_TAIL)
 }
 
 #[inline]
