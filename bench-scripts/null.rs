@@ -51,7 +51,7 @@ mod turn;
 mod conn {
     use std::io::IoSliceMut;
 
-    use crate::command::{Activity, Commands, ItemView, Value};
+    use crate::command::{Activity, Commands, Hint, ItemView, Value};
     use crate::kept::Kept;
     pub use crate::output::Output;
     use crate::protocol::ascii::classic::{Plain, parse_plain};
@@ -129,7 +129,7 @@ mod conn {
 
         pub fn close(&mut self, _commands: &mut Commands) {}
 
-        pub fn look_ahead(&self, _input: &[u8], _commands: &Commands) -> Option<(u64, usize)> {
+        pub fn look_ahead(&self, _input: &[u8], _commands: &Commands) -> Option<Hint> {
             None
         }
 

@@ -26,7 +26,7 @@ pub use store::{Arriving, Stored};
 pub use tuning::Tuning;
 
 // What a fetch lends goes on to the output as it is, and what arrives goes straight where the store says.
-pub use crate::store::{Details, ItemView, Pinned, Room, Value};
+pub use crate::store::{Details, Hint, ItemView, Pinned, Room, Value};
 
 use crossbeam::utils::CachePadded;
 
@@ -94,14 +94,14 @@ impl Commands {
 
     /// Has the place come near where an item is looked up whose key has this hash.
     #[inline]
-    pub fn ask_for_place(&self, hash: u64) {
-        self.store.prefetch_bucket(hash);
+    pub fn ask_for_place(&self, hash: u64) -> Hint {
+        self.store.prefetch_bucket(hash)
     }
 
-    /// Has the item come near that a key of this hash may have.
+    /// Has the item come near that a key may have, its place having come.
     #[inline]
-    pub fn ask_for_item(&self, hash: u64) {
-        self.store.prefetch_item(hash);
+    pub fn ask_for_item(&self, hint: Hint) {
+        self.store.prefetch_item(hint);
     }
 
     /// What this thread counts.

@@ -43,23 +43,23 @@ impl Arriving {
 }
 
 impl Commands {
-    /// Stores a value that is whole.
+    /// Stores a value that is whole under a key of this hash.
     #[inline(always)]
-    pub fn store(&mut self, request: &Store<'_>, value: &[u8]) -> Stored {
+    pub fn store(&mut self, request: &Store<'_>, hash: u64, value: &[u8]) -> Stored {
         if self.is_watched(Kinds::ITEMS) {
-            return self.store_watched(request, value);
+            return self.store_watched(request, hash, value);
         }
-        self.store_now(request, value)
+        self.store_now(request, hash, value)
     }
 
     /// The same, whoever watches. Inline in both callers: only then is the common one as it was without the other.
     #[inline(always)]
-    pub(super) fn store_now(&mut self, request: &Store<'_>, value: &[u8]) -> Stored {
+    pub(super) fn store_now(&mut self, request: &Store<'_>, hash: u64, value: &[u8]) -> Stored {
         if self.counts_prefixes {
             self.count_prefix_set(request);
         }
         let extras = request.extras.map(|extras| self.store_extras(extras));
-        let asked = self.asked(request, extras.as_ref());
+        let asked = self.asked(request, hash, extras.as_ref());
         let outcome = self.store.store(&mut self.local, &asked, value, self.now.seconds);
         if matches!(outcome, StoreOutcome::TooLarge | StoreOutcome::NoMemory) {
             return Stored::refused(self.refuse(request, asked.key, outcome), value.len());
@@ -76,7 +76,7 @@ impl Commands {
             self.count_prefix_set(request);
         }
         let extras = request.extras.map(|extras| self.store_extras(extras));
-        let asked = self.asked(request, extras.as_ref());
+        let asked = self.asked(request, self.hash_of(request.key), extras.as_ref());
         let (value_len, mode) = (request.value_len, request.mode);
         match self.store.reserve(&asked, value_len) {
             Some(incoming) => Ok(Arriving { incoming, mode, value_len, refusal_deletes: refusal_deletes(request) }),
@@ -130,7 +130,8 @@ impl Commands {
             self.refuse(request, self.store.key(request.key), StoreOutcome::TooLarge)
         } else {
             let extras = request.extras.map(|extras| self.store_extras(extras));
-            self.store.count_spoiled(&self.local, &self.asked(request, extras.as_ref()), request.value_len);
+            let asked = self.asked(request, self.hash_of(request.key), extras.as_ref());
+            self.store.count_spoiled(&self.local, &asked, request.value_len);
             self.counters.cmd_set.bump();
             Reply::Error(ErrorText::BadDataChunk)
         };
@@ -166,9 +167,9 @@ impl Commands {
     }
 
     #[inline(always)]
-    fn asked<'k>(&self, request: &Store<'k>, extras: Option<&'k store::StoreExtras>) -> StoreRequest<'k> {
+    fn asked<'k>(&self, request: &Store<'k>, hash: u64, extras: Option<&'k store::StoreExtras>) -> StoreRequest<'k> {
         StoreRequest {
-            key: self.store.key(request.key),
+            key: Key { bytes: request.key, hash },
             mode: words(request.mode),
             client_flags: request.client_flags,
             expiry: self.expiry(request.exptime),

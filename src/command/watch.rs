@@ -87,9 +87,9 @@ impl Commands {
     }
 
     #[cold]
-    pub(super) fn store_watched(&mut self, request: &Store<'_>, value: &[u8]) -> Stored {
+    pub(super) fn store_watched(&mut self, request: &Store<'_>, hash: u64, value: &[u8]) -> Stored {
         let look = self.look(request.key);
-        let stored = self.store_now(request, value);
+        let stored = self.store_now(request, hash, value);
         let (word, client_flags) = (word(request.mode), request.client_flags);
         let told = Told { key: request.key, word, client_flags, expiry: self.expiry(request.exptime) };
         self.tell_stored(told, look, stored);

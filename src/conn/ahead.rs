@@ -1,43 +1,123 @@
 //! Looking ahead in the input: memory that the next requests need is asked for before the first of them is served,
 //! so that they wait for it together and not one after the other.
 
-use crate::command::Commands;
+use super::{BLOCK_END, Connection, State, Step, Turn, get_hashed};
+use crate::command::{Commands, Hint};
 use crate::protocol::ascii::classic::{Plain, parse_plain};
 use crate::protocol::ascii::token::{NextKey, next_key};
 
 /// Keys looked at together: as many as a processor has ways to wait for memory, and a few more.
 const KEYS_MAX: usize = 16;
 
-/// Looks at the plain request at the head of the input; its key's hash, for its item to be asked for later, and where
-/// the request ends.
+/// Has the place come near that the plain request at the head of the input needs.
 #[inline(always)]
-pub(super) fn look_at_first(input: &[u8], commands: &Commands) -> Option<(u64, usize)> {
-    let (key, used) = plain_request(input)?;
-    let hash = commands.hash_of(key);
-    commands.ask_for_place(hash);
-    Some((hash, used))
+pub(super) fn look_at_first(input: &[u8], commands: &Commands) -> Option<Hint> {
+    let (request, _) = parse_plain(input)?;
+    Some(commands.ask_for_place(commands.hash_of(request.key())))
 }
 
-/// The key of the plain request at the head of the input, and where the request ends.
-#[inline(always)]
-fn plain_request(input: &[u8]) -> Option<(&[u8], usize)> {
-    Some(match parse_plain(input)? {
-        (Plain::Get(key), used) => (key, used),
-        (Plain::Set(store), used) => (store.key, used + store.value_len + super::BLOCK_END.len()),
-    })
+/// A plain request, read ahead.
+#[derive(Clone, Copy, Debug)]
+struct PlainAhead<'i> {
+    request: Plain<'i>,
+    hash: u64,
+    line_len: usize,
+    /// Where it ends in the input, its value included.
+    end: usize,
 }
 
-/// Looks at the plain requests at the head of the input; how far it has seen, at least a byte.
-#[inline(never)]
-pub(super) fn look_at_requests(input: &[u8], commands: &Commands) -> usize {
-    let mut seen = 0;
-    let keys = std::iter::from_fn(|| {
-        let (key, used) = plain_request(input.get(seen..)?)?;
-        seen += used;
-        Some(key)
-    });
-    ask_for(keys, commands);
-    seen.max(1)
+impl<'i> PlainAhead<'i> {
+    /// The plain request at a place of the input.
+    #[inline(always)]
+    fn read(input: &'i [u8], start: usize, hash: impl FnOnce(&[u8]) -> u64) -> Option<Self> {
+        let (request, line_len) = parse_plain(input.get(start..)?)?;
+        let value_len = request.value_len().map_or(0, |value_len| value_len + BLOCK_END.len());
+        Some(Self { request, hash: hash(request.key()), line_len, end: start + line_len + value_len })
+    }
+}
+
+impl Connection {
+    /// Serves plain requests at the head of the input, each of which is read and hashed once; where there are several,
+    /// their memory is asked for before. The first one's hash may be known: its memory was asked for then, and it is
+    /// served alone. `None`: there is no plain request, or none may be served.
+    #[inline(never)]
+    pub(super) fn serve_ahead(&mut self, known: Option<u64>, input: &[u8], turn: &mut Turn<'_>) -> Option<Step> {
+        if !matches!(self.state, State::Ready) || turn.requests_left == 0 || turn.logged_as.is_some() {
+            return None;
+        }
+        let first = PlainAhead::read(
+            input,
+            0,
+            #[inline(always)]
+            |key| known.unwrap_or_else(|| turn.commands.hash_of(key)),
+        )?;
+        self.has_begun = true;
+        if known.is_some() || first.end >= input.len() {
+            return Some(self.serve_plain(&first, input, turn));
+        }
+        Some(self.serve_together(first, input, turn))
+    }
+
+    #[inline(never)]
+    fn serve_together(&mut self, first: PlainAhead<'_>, input: &[u8], turn: &mut Turn<'_>) -> Step {
+        let mut ahead = [const { None }; KEYS_MAX];
+        let count = read_together(first, input, turn.commands, &mut ahead);
+        let mut used = 0;
+        for next in ahead[..count].iter().flatten() {
+            let step = self.serve_plain(next, &input[used..], turn);
+            used += step.used;
+            if step.next.is_some() || !matches!(self.state, State::Ready) {
+                return Step { used, ..step };
+            }
+            // One that took more or less than it seemed to leaves the rest to be read anew.
+            if turn.output.is_full() || turn.requests_left == 0 || used != next.end {
+                break;
+            }
+        }
+        Step::on(used)
+    }
+
+    /// Serves a request that the input begins with.
+    #[inline(always)]
+    fn serve_plain(&mut self, plain: &PlainAhead<'_>, input: &[u8], turn: &mut Turn<'_>) -> Step {
+        match plain.request {
+            Plain::Get(key) => get_hashed(key, plain.hash, plain.line_len, turn),
+            Plain::Set(store) => self.store(&store, None, Some(plain.hash), plain.line_len, input, turn),
+        }
+    }
+}
+
+/// Reads the plain requests behind the first and has the places of all, then their items come near; how many they are.
+#[inline(always)]
+fn read_together<'i>(
+    first: PlainAhead<'i>,
+    input: &'i [u8],
+    commands: &Commands,
+    ahead: &mut [Option<PlainAhead<'i>>; KEYS_MAX],
+) -> usize {
+    let mut hints = [Hint::default(); KEYS_MAX];
+    hints[0] = commands.ask_for_place(first.hash);
+    let mut end = first.end;
+    ahead[0] = Some(first);
+    let mut count = 1;
+    for (place, hint) in ahead.iter_mut().zip(&mut hints).skip(1) {
+        let Some(next) = PlainAhead::read(
+            input,
+            end,
+            #[inline(always)]
+            |key| commands.hash_of(key),
+        ) else {
+            break;
+        };
+        *hint = commands.ask_for_place(next.hash);
+        end = next.end;
+        *place = Some(next);
+        count += 1;
+    }
+    for &hint in &hints[..count] {
+        commands.ask_for_item(hint);
+    }
+    count
 }
 
 /// A key of a line, read ahead.
@@ -109,11 +189,12 @@ impl<'i> LineKeys<'i> {
     }
 
     fn ask_for(&self, commands: &Commands) {
-        for next in self.keys() {
-            commands.ask_for_place(next.hash);
+        let mut hints = [Hint::default(); KEYS_MAX];
+        for (hint, next) in hints.iter_mut().zip(self.keys()) {
+            *hint = commands.ask_for_place(next.hash);
         }
-        for next in self.keys() {
-            commands.ask_for_item(next.hash);
+        for &hint in &hints[..self.count] {
+            commands.ask_for_item(hint);
         }
     }
 
@@ -121,20 +202,5 @@ impl<'i> LineKeys<'i> {
     #[inline]
     pub(super) fn keys(&self) -> &[LineKey<'i>] {
         &self.keys[..self.count]
-    }
-}
-
-/// First where the keys' items are, then the items.
-#[inline(always)]
-fn ask_for<'k>(keys: impl Iterator<Item = &'k [u8]>, commands: &Commands) {
-    let mut hashes = [0; KEYS_MAX];
-    let mut count = 0;
-    for (hash, key) in hashes.iter_mut().zip(keys) {
-        *hash = commands.hash_of(key);
-        commands.ask_for_place(*hash);
-        count += 1;
-    }
-    for &hash in &hashes[..count] {
-        commands.ask_for_item(hash);
     }
 }

@@ -31,7 +31,7 @@ use body::{Answer as StoreAnswer, Body};
 use dump::Dumping;
 use kept::Kept;
 
-use crate::command::{Activity, Answer, Census, Commands, Fetched, Page, Stored};
+use crate::command::{Activity, Answer, Census, Commands, Fetched, Hint, Page, Stored};
 use crate::limits::WHOLE_VALUE_BYTES_MAX;
 use crate::protocol::ascii::classic::{self, Parsed, Plain};
 use crate::protocol::ascii::meta::{Asked, push_stored};
@@ -181,7 +181,7 @@ impl Connection {
     /// Serves `input`, which begins with what was kept. What is not consumed is kept.
     #[inline]
     pub fn receive(&mut self, input: &[u8], turn: &mut Turn<'_>) -> Next {
-        let (used, next) = self.advance(input, turn.seen, turn);
+        let (used, next) = self.advance(input, turn.first, turn);
         self.kept.replace(&input[used..]);
         next
     }
@@ -189,7 +189,7 @@ impl Connection {
     /// Goes on with what was kept.
     pub fn resume(&mut self, turn: &mut Turn<'_>) -> Next {
         let mut kept = std::mem::take(&mut self.kept);
-        let (used, next) = self.advance(kept.bytes(), 0, turn);
+        let (used, next) = self.advance(kept.bytes(), None, turn);
         kept.consume(used);
         self.kept = kept;
         next
@@ -258,36 +258,33 @@ impl Connection {
         }
     }
 
-    /// Has the place come near that the first request of an input needs; the hash of its key, and how far it was seen.
-    /// `None`: that cannot be told.
+    /// Has the place come near that the first request of an input needs, whose hash is for [`Turn::first`]. `None`:
+    /// that cannot be told.
     #[must_use]
     #[inline]
-    pub fn look_ahead(&self, input: &[u8], commands: &Commands) -> Option<(u64, usize)> {
+    pub fn look_ahead(&self, input: &[u8], commands: &Commands) -> Option<Hint> {
         if matches!(self.state, State::Ready) { ahead::look_at_first(input, commands) } else { None }
     }
 
-    /// Takes steps until something stops it. So much of the input was looked ahead at.
-    fn advance(&mut self, input: &[u8], seen: usize, turn: &mut Turn<'_>) -> (usize, Next) {
+    /// Takes steps until something stops it. The hash of the first request's key may be known.
+    fn advance(&mut self, input: &[u8], first: Option<u64>, turn: &mut Turn<'_>) -> (usize, Next) {
         let mut used = 0;
-        // How far it was looked ahead; where that does not pay, all counts as seen.
-        let mut seen = match seen {
-            0 if turn.commands.looks_ahead() => ahead::look_at_requests(input, turn.commands),
-            0 => input.len(),
-            seen => seen,
-        };
+        let mut first = first;
         loop {
             if turn.output.is_full() {
                 return (used, Next::Write);
             }
-            let step = self.step(&input[used..], turn);
+            let rest = &input[used..];
+            let ahead = if turn.commands.looks_ahead() { self.serve_ahead(first.take(), rest, turn) } else { None };
+            let step = ahead.unwrap_or_else(
+                #[inline(always)]
+                || self.step(rest, turn),
+            );
             used += step.used;
             let Some(next) = step.next else {
-                if used >= seen && matches!(self.state, State::Ready) {
-                    // Nearly every turn ends so: all that came is served.
-                    if used == input.len() {
-                        return (used, Next::Read);
-                    }
-                    seen = used + ahead::look_at_requests(&input[used..], turn.commands);
+                // Nearly every turn ends so: all that came is served.
+                if used == input.len() && matches!(self.state, State::Ready) {
+                    return (used, Next::Read);
                 }
                 continue;
             };
@@ -335,7 +332,7 @@ impl Connection {
             self.has_begun = true;
             return match plain {
                 Plain::Get(key) => get(key, used, turn),
-                Plain::Set(store) => self.store(&store, None, used, input, turn),
+                Plain::Set(store) => self.store(&store, None, None, used, input, turn),
             };
         }
         if input.is_empty() { Step::stop(0, Next::Read) } else { self.ready_rare(input, turn) }
@@ -416,16 +413,17 @@ impl Connection {
         input: &[u8],
         turn: &mut Turn<'_>,
     ) -> Step {
-        self.store(store, asked, used, input, turn)
+        self.store(store, asked, None, used, input, turn)
     }
 
     /// A value is stored when it is whole in the input, or else streams into its item. `asked`: the store is a meta
-    /// command and is answered as one. A caller that knows what is asked has it folded in.
+    /// command and is answered as one; `hash`: its key's, if it is known. A caller that knows these has them folded in.
     #[inline(always)]
     fn store(
         &mut self,
         store: &Store<'_>,
         asked: Option<Asked<'_>>,
+        hash: Option<u64>,
         used: usize,
         input: &[u8],
         turn: &mut Turn<'_>,
@@ -442,7 +440,15 @@ impl Connection {
         }
         turn.requests_left -= 1;
         let (value, end) = block[..block_len].split_at(store.value_len);
-        let stored = if end == BLOCK_END { turn.commands.store(store, value) } else { turn.commands.spoil(store) };
+        let stored = if end == BLOCK_END {
+            let hash = hash.unwrap_or_else(
+                #[inline(always)]
+                || turn.commands.hash_of(store.key),
+            );
+            turn.commands.store(store, hash, value)
+        } else {
+            turn.commands.spoil(store)
+        };
         answer_store(stored, store.noreply, asked, turn);
         Step::on(used + block_len)
     }
@@ -641,8 +647,13 @@ fn answer(reply: Reply, noreply: bool, turn: &mut Turn<'_>) {
 /// Serves a get of one key.
 #[inline(never)]
 fn get(key: &[u8], used: usize, turn: &mut Turn<'_>) -> Step {
+    get_hashed(key, turn.commands.hash_of(key), used, turn)
+}
+
+/// The same, its hash being known.
+#[inline(always)]
+fn get_hashed(key: &[u8], hash: u64, used: usize, turn: &mut Turn<'_>) -> Step {
     turn.requests_left -= 1;
-    let hash = turn.commands.hash_of(key);
     if fetch_key(Fetch { key, options: FetchOptions::GET, extras: None }, hash, turn) {
         turn.output.push_reply(Reply::End);
     }

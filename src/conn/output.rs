@@ -274,7 +274,7 @@ mod tests {
             noreply: false,
             extras: None,
         };
-        assert_eq!(commands.store(&request, &value).reply, Reply::Stored);
+        assert_eq!(commands.store(&request, commands.hash_of(request.key), &value).reply, Reply::Stored);
         let mut output = Output::default();
         output.push_reply(Reply::Stored);
         output.reserve_hit();

@@ -30,7 +30,7 @@ impl Client {
             commands: &mut self.commands,
             output: &mut self.output,
             requests_left: self.budget,
-            seen: 0,
+            first: None,
             logged_as: None,
         };
         if fresh.is_empty() {

@@ -12,8 +12,9 @@ pub struct Turn<'t> {
     pub output: &'t mut Output,
     /// Requests it may still serve before others have their turn (`-R`).
     pub requests_left: usize,
-    /// How far it was looked ahead in the input already: see [`Connection::look_ahead`](super::Connection::look_ahead).
-    pub seen: usize,
+    /// The hash of the key that the input's first request asks for, if that was looked at already: see
+    /// [`Connection::look_ahead`](super::Connection::look_ahead).
+    pub first: Option<u64>,
     /// The descriptor its commands and replies are logged under, when they are.
     pub logged_as: Option<u32>,
 }

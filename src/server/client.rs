@@ -7,7 +7,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::net::SocketAddr;
 
 use crate::bytes::Buffer;
-use crate::command::{Activity, Commands, Inhabitant};
+use crate::command::{Activity, Commands, Hint, Inhabitant};
 use crate::conn::{Connection, Next, Output, Turn};
 use crate::net::Stream;
 use crate::sys::events::Event;
@@ -266,7 +266,7 @@ impl Client {
 
     /// Has the memory come near that the first request of its input needs: see [`Connection::look_ahead`].
     #[inline]
-    pub(super) fn look_ahead(&self, input: &[u8], commands: &Commands) -> Option<(u64, usize)> {
+    pub(super) fn look_ahead(&self, input: &[u8], commands: &Commands) -> Option<Hint> {
         self.connection.look_ahead(input, commands)
     }
 

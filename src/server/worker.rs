@@ -15,7 +15,7 @@ use super::clock::Clock;
 use super::roster::{Roster, WAKE};
 use super::slots::Slots;
 use crate::bytes::Buffer;
-use crate::command::{CONNECTIONS_A_TURN, Commands, Shared};
+use crate::command::{CONNECTIONS_A_TURN, Commands, Hint, Shared};
 use crate::conn::{Connection, Output, Turn};
 use crate::net::Stream;
 use crate::sync::{Arc, Ordering};
@@ -100,8 +100,8 @@ struct Guest {
     token: Token,
     /// Its input in the scratch buffer.
     input: Range<usize>,
-    /// The hash of the key it asks for first, and how far that was seen.
-    first: Option<(u64, usize)>,
+    /// Where the key is looked up that it asks for first, if that is a plain request.
+    first: Option<Hint>,
 }
 
 /// What was done for a client before its turn.
@@ -111,8 +111,8 @@ struct Early {
     part: Range<usize>,
     /// How much input it holds, if it was read.
     received: Option<usize>,
-    /// How far it was looked ahead in that.
-    seen: usize,
+    /// The hash of the key it asks for first, if that was looked at.
+    first: Option<u64>,
 }
 
 /// How far a worker is with what it is asked about its clients.
@@ -287,13 +287,16 @@ impl Worker {
     #[inline(never)]
     fn serve_guests(&mut self, budget: usize) {
         let mut guests = std::mem::take(&mut self.guests);
-        for (hash, _) in guests.iter().filter_map(|guest| guest.first) {
-            self.commands.ask_for_item(hash);
+        for hint in guests.iter().filter_map(|guest| guest.first) {
+            self.commands.ask_for_item(hint);
         }
         for guest in guests.drain(..) {
-            let seen = guest.first.map_or(0, |(_, seen)| seen);
-            let received = Some(guest.input.len());
-            self.serve_with(guest.token, None, Early { part: guest.input, received, seen }, budget);
+            let early = Early {
+                received: Some(guest.input.len()),
+                part: guest.input,
+                first: guest.first.map(|hint| hint.hash),
+            };
+            self.serve_with(guest.token, None, early, budget);
         }
         self.guests = guests;
     }
@@ -301,7 +304,7 @@ impl Worker {
     /// A client's turn: for what the kernel says, or for what it has left over.
     #[inline(always)]
     fn serve(&mut self, token: Token, event: Option<Event>, budget: usize) {
-        self.serve_with(token, event, Early { part: 0..SCRATCH_BYTES, received: None, seen: 0 }, budget);
+        self.serve_with(token, event, Early { part: 0..SCRATCH_BYTES, received: None, first: None }, budget);
     }
 
     /// A client's turn with its part of the scratch buffer.
@@ -325,7 +328,7 @@ impl Worker {
                 commands: &mut self.commands,
                 output: &mut self.output,
                 requests_left: budget,
-                seen: early.seen,
+                first: early.first,
                 logged_as: is_logged.then(|| client.descriptor()),
             },
             scratch: &mut self.scratch[early.part],

@@ -58,6 +58,7 @@
 //!   `commandline::numbers_below_one_*`
 
 mod admin;
+mod ahead;
 mod arithmetic;
 mod auth;
 mod backpressure;

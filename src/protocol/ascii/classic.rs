@@ -50,6 +50,28 @@ pub enum Plain<'a> {
     Set(Store<'a>),
 }
 
+impl<'a> Plain<'a> {
+    /// Its key.
+    #[must_use]
+    #[inline(always)]
+    pub fn key(&self) -> &'a [u8] {
+        match self {
+            Self::Get(key) => key,
+            Self::Set(store) => store.key,
+        }
+    }
+
+    /// Length of the value that follows its line, if one does.
+    #[must_use]
+    #[inline(always)]
+    pub fn value_len(&self) -> Option<usize> {
+        match self {
+            Self::Get(_) => None,
+            Self::Set(store) => Some(store.value_len),
+        }
+    }
+}
+
 /// Takes a request in its plainest form, and the length of its line, from the input. `None`: [`parse`] knows what it
 /// is; what is taken here, it would read the same.
 #[must_use]

@@ -110,6 +110,7 @@ impl ClassState {
         entry.begin_sweep();
         self.link_in_order(pages, page);
         entry.set_class(Some(class));
+        pages.note_use(page);
         self.pages += 1;
         self.free_chunks += u32::try_from(pages.chunks_per_page(class)).expect("pages hold fewer than 2^32 chunks");
         self.enter_available(pages, page);

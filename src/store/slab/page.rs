@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::classes::{ClassId, ClassTable};
 use crate::store::arena::{Arena, Geometry};
 use crate::store::item::{Chunk, Ref};
-use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use crate::sys::memory::{Reservation, Table, ZeroedAtomics};
 use crate::sys::prefetch;
 use crate::time::Seconds;
@@ -32,6 +32,10 @@ impl PageId {
         link.checked_sub(1).map(Self)
     }
 }
+
+/// Bytes of item pages that are taken to fit the caches of one core. From 10,000 items of 144 bytes on, looking ahead
+/// saved an eighth of the CPU time of pipelined requests, with 40,000 half of it; with 5,000 nothing.
+const IN_CACHES_BYTES: usize = 1 << 20;
 
 /// Cache lines of a chunk that are asked for ahead: an item of 150 bytes reaches into the third.
 const LINES_AHEAD: usize = 3;
@@ -148,6 +152,8 @@ pub(crate) struct Pages {
     pub(crate) page_bytes: usize,
     page_shift: u32,
     granule_shift: u32,
+    /// See [`Self::reach_beyond_caches`].
+    beyond_caches: AtomicBool,
 }
 
 impl Pages {
@@ -162,6 +168,7 @@ impl Pages {
             page_bytes,
             page_shift: page_bytes.trailing_zeros(),
             granule_shift: granule.trailing_zeros(),
+            beyond_caches: AtomicBool::new(false),
         }
     }
 
@@ -176,11 +183,18 @@ impl Pages {
         self.table.len()
     }
 
-    /// Whether a page lies behind so many bytes of them: pages are used from the first one on.
-    #[inline]
-    pub(crate) fn reach_beyond(&self, bytes: usize) -> bool {
-        // Relaxed: a hint.
-        self.table[bytes >> self.page_shift].class.load(Ordering::Relaxed) != 0
+    /// Whether a page was given to a class that lies behind what one core's caches hold: pages are used from the first
+    /// one on. A hint.
+    #[inline(always)]
+    pub(crate) fn reach_beyond_caches(&self) -> bool {
+        self.beyond_caches.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a page has a class.
+    pub(crate) fn note_use(&self, page: PageId) {
+        if page.index() * self.page_bytes >= IN_CACHES_BYTES {
+            self.beyond_caches.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Offset of a page in the arena in bytes.

@@ -206,8 +206,20 @@ impl Buckets {
     /// The bucket that is a whole cell of a stripe's column. The cell's row must be open.
     #[inline(always)]
     pub(super) fn bucket(&self, cell: u32, stripe: usize) -> Bucket<'_> {
-        let at = self.first_word(cell, stripe);
-        Bucket { words: &self.words[at..at + WORDS] }
+        self.bucket_at(self.first_word(cell, stripe))
+    }
+
+    /// The same, and the number of its first word.
+    #[inline(always)]
+    pub(super) fn bucket_and_place(&self, cell: u32, stripe: usize) -> (Bucket<'_>, usize) {
+        let first_word = self.first_word(cell, stripe);
+        (self.bucket_at(first_word), first_word)
+    }
+
+    /// The bucket that begins with this word.
+    #[inline(always)]
+    pub(super) fn bucket_at(&self, first_word: usize) -> Bucket<'_> {
+        Bucket { words: &self.words[first_word..first_word + WORDS] }
     }
 
     /// The bucket or piece at a place.

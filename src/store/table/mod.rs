@@ -64,6 +64,14 @@ pub(crate) struct Index {
     flushed: AtomicUsize,
 }
 
+/// A hash, and where its home bucket seemed to be: for [`Index::guess`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hint {
+    /// The hash.
+    pub hash: u64,
+    first_word: usize,
+}
+
 /// A stripe's lock and what it guards, on a cache line of its own.
 #[derive(Debug)]
 #[repr(align(64))]
@@ -175,28 +183,24 @@ impl Index {
         LockedStripe { index: self, number, state: self.stripes[number].state.lock() }
     }
 
-    /// The home bucket of a hash, as far as can be told without its stripe's lock.
+    /// Has the home bucket of a hash come near, as far as that can be told without its stripe's lock, and the lock.
     #[inline]
-    fn hinted(&self, hash: u64) -> Bucket<'_> {
+    pub(crate) fn prefetch(&self, hash: u64) -> Hint {
         let number = self.stripe_of(hash);
+        prefetch::line((&raw const self.stripes[number]).cast());
         // Relaxed: a hint. A stripe that had more homes before lends its cells to others: a closed row reads as zero.
         let homes = self.homes[number].load(Ordering::Relaxed);
         let homes = u32::try_from(homes).expect("what was stored");
-        self.buckets.bucket(home_of(hash, homes), number)
+        let (bucket, first_word) = self.buckets.bucket_and_place(home_of(hash, homes), number);
+        bucket.prefetch();
+        Hint { hash, first_word }
     }
 
-    /// Has the home bucket of a hash come near, and its stripe's lock.
+    /// The first item that may be the one of a hash, whose bucket has come near.
     #[inline]
-    pub(crate) fn prefetch(&self, hash: u64) {
-        prefetch::line((&raw const self.stripes[self.stripe_of(hash)]).cast());
-        self.hinted(hash).prefetch();
-    }
-
-    /// The first item that may be the one of a hash: a hint.
-    #[inline]
-    pub(crate) fn guess(&self, hash: u64) -> Option<Ref> {
-        let bucket = self.hinted(hash);
-        let slot = bucket.candidates(hash).next()?;
+    pub(crate) fn guess(&self, hint: Hint) -> Option<Ref> {
+        let bucket = self.buckets.bucket_at(hint.first_word);
+        let slot = bucket.candidates(hint.hash).next()?;
         Some(bucket.reference(slot)).filter(|reference| reference.is_some())
     }
 
