@@ -17,7 +17,7 @@ use crate::time::Now;
 /// First word of every arena: "FLAGSTON" read as a little-endian number.
 const MAGIC: u64 = u64::from_le_bytes(*b"FLAGSTON");
 /// Number of the layout that `LAYOUT.md` describes.
-const LAYOUT: u64 = 3;
+const LAYOUT: u64 = 4;
 /// Bytes of the superblock.
 const SUPERBLOCK_BYTES: usize = OS_PAGE_BYTES;
 /// Most stripes: 4096 locks keep two of a hundred threads apart.

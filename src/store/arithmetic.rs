@@ -1,7 +1,8 @@
 //! incr and decr: decimals of 64 bits in place, padded with spaces on the right as memcached pads them.
 
 use super::Store;
-use super::item::{Marks, NewItem, Ref, SMALL_VALUE_BYTES_MAX, mark, state};
+use super::item::{NewItem, Ref, SMALL_VALUE_BYTES_MAX, state};
+use super::marks::{Marks, mark};
 use super::outcome::{Arithmetic, ArithmeticExtras, ArithmeticOutcome, ArithmeticRequest};
 use super::reserve::Local;
 use super::table::{Found, LockedStripe};

@@ -1,7 +1,8 @@
 //! Deleting: an item goes, or stays as a mark of itself: out of date, empty, or both.
 
 use super::Store;
-use super::item::{Marks, NewItem, Ref, mark};
+use super::item::{NewItem, Ref};
+use super::marks::{Marks, mark};
 use super::outcome::{DeleteExtras, DeleteOutcome, Key};
 use super::reserve::Local;
 use super::table::{Found, LockedStripe};

@@ -1,7 +1,8 @@
 //! Reading: a key is looked up, the item lent to a visitor under its stripe's lock, its expiry renewed if asked.
 
 use super::Store;
-use super::item::{Chunk, EXPTIME_BYTES, Marks, NewItem, Ref, access_of, mark, state};
+use super::item::{Chunk, EXPTIME_BYTES, NewItem, Ref, access_of, state};
+use super::marks::{Marks, mark};
 use super::outcome::{Create, Details, Fetch, FetchExtras, FetchOutcome, ItemView, Key, Miss, Peeked, Value};
 use super::reserve::Local;
 use super::slab::classes::ClassId;

@@ -10,6 +10,7 @@ use std::ptr::NonNull;
 
 use super::chain::{Pinned, shape_of};
 use super::large::Incoming;
+use super::marks::{MARKS_BYTES, Marks, OWN_CAS_BYTES, mark};
 use crate::sync::{AtomicU8, AtomicU16, AtomicU32, Ordering};
 #[cfg(loom)]
 use crate::sys::beside::Beside;
@@ -34,12 +35,9 @@ impl Ref {
 pub(super) const HEADER_BYTES: usize = 10;
 /// Bytes of the exptime, when present.
 pub(super) const EXPTIME_BYTES: usize = 4;
-/// Bytes of the client flags, when present.
+/// Bytes of the client flags, when present: below 2^16, as nearly all are, and above.
+const SHORT_FLAGS_BYTES: usize = 2;
 pub(super) const FLAGS_BYTES: usize = 4;
-/// Bytes of the marks, when an item has any.
-const MARKS_BYTES: usize = 1;
-/// Bytes of a client's own cas, when present.
-const OWN_CAS_BYTES: usize = 8;
 /// Bytes before the key of a large item's head: the header with both optional fields always present, then
 /// total length, pins and a client's own cas. Its marks lie in front of the total length.
 pub(super) const LARGE_HEAD_BYTES: usize = 36;
@@ -71,6 +69,8 @@ pub(super) const PART: u8 = 254;
 /// Value length that says: large, the length stands in the head.
 const LARGE: u16 = 0x3fff;
 const VALUE_LEN_BITS: u16 = 0x3fff;
+/// The client flags, if there are any, take four bytes.
+const LONG_FLAGS: u16 = 1 << 14;
 /// Set while a value is written over in place: a restart drops such an item.
 const REWRITING: u16 = 1 << 15;
 
@@ -95,51 +95,6 @@ pub(super) mod state {
     pub(crate) const IN_RING: u8 = 1 << 6;
     /// The item has [`Marks`](super::Marks).
     pub(crate) const EXTENDED: u8 = 1 << 7;
-}
-
-/// What few items have. It lies behind the value, so that nobody has to step over it to a key or a value.
-///
-/// ```text
-/// small   | header 10 | exptime? | flags? | key | value | marks 1 | own cas 8? |
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Marks {
-    /// Of [`mark`].
-    pub(super) bits: u8,
-    /// The number a client gave the item in place of ours; 0: ours counts.
-    pub(super) own_cas: u64,
-}
-
-/// The bits of [`Marks`].
-pub(super) mod mark {
-    /// The value is out of date; it may be served until a client that won brings another.
-    pub(crate) const STALE: u8 = 1;
-    /// A client has won and is bringing another value.
-    pub(crate) const TOKEN_SENT: u8 = 1 << 1;
-    /// The key came encoded and is shown encoded.
-    pub(crate) const BINARY_KEY: u8 = 1 << 2;
-    /// A client's own cas follows; in memory only.
-    pub(super) const OWN_CAS: u8 = 1 << 3;
-}
-
-impl Marks {
-    /// What nearly all items have.
-    pub(super) const NONE: Self = Self { bits: 0, own_cas: 0 };
-
-    /// Room behind the value in bytes.
-    #[inline]
-    pub(super) fn bytes(self) -> usize {
-        match self {
-            Self::NONE => 0,
-            Self { own_cas: 0, .. } => MARKS_BYTES,
-            Self { .. } => MARKS_BYTES + OWN_CAS_BYTES,
-        }
-    }
-
-    /// The state byte's bit for these marks.
-    fn state(self) -> u8 {
-        if self == Self::NONE { 0 } else { state::EXTENDED }
-    }
 }
 
 /// A witness that the chunk's key may be read: the lock of the item's stripe or of the chunk's class is held.
@@ -185,17 +140,32 @@ impl NewItem<'_> {
     pub(super) fn state(&self) -> u8 {
         state_of(self.client_flags, self.expiry) | self.marks.state()
     }
+
+    /// The bit beside the value's length.
+    pub(super) fn width(&self) -> u16 {
+        width_of(self.client_flags)
+    }
 }
 
 /// Room of an item without marks stored in one chunk, in bytes.
 pub(super) fn small_item_bytes(key_len: usize, client_flags: u32, expiry: Expiry, value_len: usize) -> usize {
-    HEADER_BYTES + optional_bytes(state_of(client_flags, expiry)) + key_len + value_len
+    HEADER_BYTES + optional_bytes(state_of(client_flags, expiry), width_of(client_flags)) + key_len + value_len
 }
 
+/// Bytes of the fields between header and key, by the state's bits and the one beside the value's length.
 #[inline(always)]
-fn optional_bytes(bits: u8) -> usize {
-    const BYTES: [usize; 4] = [0, EXPTIME_BYTES, FLAGS_BYTES, EXPTIME_BYTES + FLAGS_BYTES];
-    BYTES[usize::from(bits >> state::HAS_EXPTIME.trailing_zeros() & 3)]
+fn optional_bytes(bits: u8, width: u16) -> usize {
+    // Most items have none: a jump that is foreseen is less than the sum.
+    if bits & (state::HAS_EXPTIME | state::HAS_FLAGS) == 0 {
+        return 0;
+    }
+    let exptime = if bits & state::HAS_EXPTIME == 0 { 0 } else { EXPTIME_BYTES };
+    let flags = if width == 0 { SHORT_FLAGS_BYTES } else { FLAGS_BYTES };
+    exptime + if bits & state::HAS_FLAGS == 0 { 0 } else { flags }
+}
+
+fn width_of(client_flags: u32) -> u16 {
+    if u16::try_from(client_flags).is_ok() { 0 } else { LONG_FLAGS }
 }
 
 /// The optional fields' bits for these values: a flag of 0 and an expiry of never cost nothing.
@@ -432,16 +402,33 @@ impl<'a> Chunk<'a> {
         if bits & state::HAS_FLAGS == 0 {
             return 0;
         }
-        self.load_halves(HEADER_BYTES + usize::from(bits & state::HAS_EXPTIME != 0) * EXPTIME_BYTES)
+        let at = HEADER_BYTES + usize::from(bits & state::HAS_EXPTIME != 0) * EXPTIME_BYTES;
+        if self.width() == 0 { self.u16_at(at).load(Ordering::Relaxed).into() } else { self.load_halves(at) }
     }
 
+    /// Writes the flags of an item that has the field, as wide as its header says.
     fn set_client_flags(self, bits: u8, client_flags: u32) {
-        self.store_halves(HEADER_BYTES + usize::from(bits & state::HAS_EXPTIME != 0) * EXPTIME_BYTES, client_flags);
+        let at = HEADER_BYTES + usize::from(bits & state::HAS_EXPTIME != 0) * EXPTIME_BYTES;
+        match u16::try_from(client_flags) {
+            Ok(short) if self.width() == 0 => self.u16_at(at).store(short, Ordering::Relaxed),
+            _ => self.store_halves(at, client_flags),
+        }
+    }
+
+    /// The bit beside the value's length.
+    #[inline]
+    pub(super) fn width(self) -> u16 {
+        self.u16_at(VALUE_LEN_AT).load(Ordering::Relaxed) & LONG_FLAGS
     }
 
     #[inline(always)]
     fn key_at(self) -> usize {
-        if self.is_large() { LARGE_HEAD_BYTES } else { HEADER_BYTES + optional_bytes(self.state()) }
+        let len = self.u16_at(VALUE_LEN_AT).load(Ordering::Relaxed);
+        if len & VALUE_LEN_BITS == LARGE {
+            LARGE_HEAD_BYTES
+        } else {
+            HEADER_BYTES + optional_bytes(self.state(), len & LONG_FLAGS)
+        }
     }
 
     /// Bytes of the item: header, optional fields, key, value and marks; of a large one without its parts' headers.
@@ -513,14 +500,14 @@ impl<'a> Chunk<'a> {
     /// The value of a live item; `None` if it is large.
     #[inline(always)]
     pub(super) fn whole_value<G: StripeGuard>(self, _guard: &G) -> Option<&[u8]> {
-        let len = self.u16_at(VALUE_LEN_AT).load(Ordering::Relaxed) & VALUE_LEN_BITS;
-        if len == LARGE {
+        let len = self.u16_at(VALUE_LEN_AT).load(Ordering::Relaxed);
+        if len & VALUE_LEN_BITS == LARGE {
             return None;
         }
         let key_len = usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Relaxed));
-        let value = self.read_at(Bytes::Value, HEADER_BYTES + optional_bytes(self.state()) + key_len);
+        let value = self.read_at(Bytes::Value, HEADER_BYTES + optional_bytes(self.state(), len & LONG_FLAGS) + key_len);
         // SAFETY: only the stripe's holder writes a live value, through a mutable borrow of the same guard.
-        Some(unsafe { std::slice::from_raw_parts(value, usize::from(len)) })
+        Some(unsafe { std::slice::from_raw_parts(value, usize::from(len & VALUE_LEN_BITS)) })
     }
 
     /// The value of a live item that is not large, or lies whole in its head all the same.
@@ -537,8 +524,8 @@ impl<'a> Chunk<'a> {
     pub(super) fn overwrite<G: StripeGuard>(self, _guard: &mut G, parts: &[&[u8]], cas: u32, new: &NewItem<'_>) {
         let bits = new.state();
         let key_len = usize::from(self.u8_at(KEY_LEN_AT).load(Ordering::Relaxed));
-        let offset = HEADER_BYTES + optional_bytes(bits) + key_len;
-        let len = small_len(new.value_len);
+        let offset = HEADER_BYTES + optional_bytes(bits, new.width()) + key_len;
+        let len = small_len(new.value_len) | new.width();
         // A write is an access like another, but the new value has not been fetched. First of all: an exchange waits
         // for every store before it.
         self.update_state(|old| raised(old) & !state::FETCHED);
@@ -559,8 +546,8 @@ impl<'a> Chunk<'a> {
     /// Fills a chunk that is the caller's alone: header, key and value. `publish` makes it an item.
     pub(super) fn fill(self, new: &NewItem<'_>, parts: &[&[u8]]) {
         let bits = new.state();
-        self.fill_header(new, bits, small_len(new.value_len));
-        let key_at = HEADER_BYTES + optional_bytes(bits);
+        self.fill_header(new, bits, small_len(new.value_len) | new.width());
+        let key_at = HEADER_BYTES + optional_bytes(bits, new.width());
         self.write_parts(Bytes::Key, key_at, &[new.key]);
         self.write_parts(Bytes::Value, key_at + new.key.len(), parts);
         self.write_marks(key_at + new.key.len() + new.value_len, new.marks);
@@ -698,7 +685,7 @@ impl<'a> Chunk<'a> {
     /// Fills the head of a large item, whose chunk is the caller's alone: one pin, no parts, no value yet.
     pub(super) fn fill_large_head(self, new: &NewItem<'_>) {
         let total = u32::try_from(new.value_len).expect("-I is at most a gigabyte");
-        self.fill_header(new, state::HAS_EXPTIME | state::HAS_FLAGS | new.marks.state(), LARGE);
+        self.fill_header(new, state::HAS_EXPTIME | state::HAS_FLAGS | new.marks.state(), LARGE | LONG_FLAGS);
         self.store_marks((LARGE_MARKS_AT, LARGE_CAS_AT), new.marks);
         self.u32_at(LARGE_TOTAL_AT).store(total, Ordering::Relaxed);
         self.u32_at(LARGE_PINS_AT).store(1, Ordering::Relaxed);

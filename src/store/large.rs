@@ -2,7 +2,8 @@
 
 use super::Store;
 use super::chain::{Cursor, Pinned, Shape, length};
-use super::item::{Chunk, Marks, NewItem, Ref, mark};
+use super::item::{Chunk, NewItem, Ref};
+use super::marks::{Marks, mark};
 use super::outcome::{Key, Miss, Mode, StoreExtras, StoreOutcome, StoreRequest};
 use super::reserve::{Effort, Local};
 use super::table::{Found, LockedStripe};

@@ -18,6 +18,7 @@ mod item;
 mod large;
 #[cfg(all(test, loom))]
 mod loom;
+mod marks;
 mod options;
 mod outcome;
 mod rebalance;

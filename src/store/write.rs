@@ -1,7 +1,8 @@
 //! Writing: a value is stored in place where it fits, else in a chunk of its own that is filled and committed
 //! under the stripe's lock.
 
-use super::item::{Chunk, EXPTIME_BYTES, Marks, NewItem, Ref, SMALL_VALUE_BYTES_MAX, mark, small_item_bytes, state};
+use super::item::{Chunk, EXPTIME_BYTES, NewItem, Ref, SMALL_VALUE_BYTES_MAX, small_item_bytes, state};
+use super::marks::{Marks, mark};
 use super::outcome::{Mode, StoreExtras, StoreOutcome, StoreRequest};
 use super::reserve::Local;
 use super::slab::classes::ClassId;
@@ -154,7 +155,6 @@ impl Store {
                 Ok(verdict) => verdict,
                 Err(refusal) => break refusal,
             };
-            let compared = if let (Mode::Cas(_), Ok(found)) = (request.mode, &found) { Some(*found) } else { None };
             let new = NewItem {
                 key: request.key.bytes,
                 value_len: value.len(),
@@ -176,7 +176,7 @@ impl Store {
             let halt = match written {
                 Ok(written) => {
                     let cas = self.wire_cas(&stripe, self.pages.chunk(written.reference));
-                    self.count_cas_hit(local, request.mode, compared);
+                    self.count_cas_hit(local, request.mode, found.ok());
                     local.counters.total_items.bump();
                     drop(stripe);
                     self.after_write(written.wants_row);
@@ -378,7 +378,10 @@ impl Store {
     fn fits_in_place(&self, reference: Ref, new: &NewItem<'_>, class: ClassId) -> bool {
         const OPTIONAL: u8 = state::HAS_EXPTIME | state::HAS_FLAGS | state::EXTENDED;
         let old = self.pages.chunk(reference);
-        !old.is_large() && old.state() & OPTIONAL == new.state() && class == self.class_of(reference)
+        !old.is_large()
+            && old.state() & OPTIONAL == new.state()
+            && (new.client_flags == 0 || old.width() == new.width())
+            && class == self.class_of(reference)
     }
 
     #[inline(always)]

@@ -91,6 +91,12 @@ impl<'m> Session<'m> {
         key
     }
 
+    /// Client flags, about where they take more room.
+    fn flags(&mut self) -> u32 {
+        const FLAGS: [u32; 6] = [0, 1, 77, 0xffff, 0x1_0000, u32::MAX];
+        FLAGS[usize::try_from(self.random.below(6)).expect("one of six")]
+    }
+
     fn value(&mut self) -> Vec<u8> {
         let large = self.mix.large_in > 0 && self.random.one_in(self.mix.large_in);
         let len = if large {
@@ -175,7 +181,7 @@ impl<'m> Session<'m> {
         let key = self.key();
         self.reconcile(&key);
         let mode = self.mode(&key);
-        let client_flags = if self.random.one_in(3) { 77 } else { 0 };
+        let client_flags = if self.random.one_in(3) { self.flags() } else { 0 };
         let extras = self.store_extras(&key);
         let marks = Marks { has_binary_key: extras.binary_key, ..Marks::default() };
         let new = Entry { value: self.value(), client_flags, expiry: self.expiry(), cas: 0, marks };
@@ -361,7 +367,7 @@ impl<'m> Session<'m> {
     fn delete_in_part(&mut self) -> &'static str {
         let key = self.key();
         self.reconcile(&key);
-        let emptied = Emptied { client_flags: u32::from(self.random.one_in(2)), expiry: self.expiry() };
+        let emptied = Emptied { client_flags: self.flags(), expiry: self.expiry() };
         let old = self.map.get(&key, self.now.seconds).cloned();
         let cas = old.as_ref().map_or(7, |entry| entry.cas);
         let extras = DeleteExtras {
