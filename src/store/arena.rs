@@ -229,7 +229,7 @@ fn number(n: usize) -> u64 {
 }
 
 const _: () = assert!(EXTENT_BYTES.is_multiple_of(64), "extents are multiples of every granule");
-const _: () = assert!(Word::FirstClassSize as usize + 200 <= SUPERBLOCK_BYTES / 8, "the class table fits");
+const _: () = assert!(Word::FirstClassSize as usize + 250 <= SUPERBLOCK_BYTES / 8, "the class table fits");
 
 #[cfg(test)]
 mod tests {

@@ -103,7 +103,7 @@ impl Store {
     /// How many slab classes there are: they are numbered from 1 on.
     #[must_use]
     pub fn class_count(&self) -> u32 {
-        u32::try_from(self.pages.classes.count()).expect("at most 200 classes")
+        u32::try_from(self.pages.classes.count()).expect("at most 250 classes")
     }
 
     /// Adds a class by its number to a set; false when there is none.
