@@ -51,8 +51,8 @@ pub(super) struct Mover {
     sweep: Sweep,
     shrinking: Shrinking,
     earnings: Vec<Earnings>,
-    /// Items evicted from all classes until the last look.
-    evicted: u64,
+    /// How many items will have been evicted when all classes are looked at next.
+    next_look: u64,
 }
 
 /// A page being emptied.
@@ -102,7 +102,7 @@ impl Look {
 impl Mover {
     pub(super) fn new(classes: &ClassTable) -> Self {
         let earnings = classes.all().map(|class| Earnings::new(classes.chunk_bytes(class))).collect();
-        Self { drain: None, sweep: Sweep::default(), shrinking: Shrinking::default(), earnings, evicted: 0 }
+        Self { drain: None, sweep: Sweep::default(), shrinking: Shrinking::default(), earnings, next_look: 1 }
     }
 
     /// Where the sweep is, for the audit.
@@ -214,13 +214,13 @@ impl Store {
 
     /// Compares what classes' memory earns and begins a move from the one that earns least to the one that earns most.
     fn balance(&self, mover: &mut Mover, local: &mut Local) -> bool {
-        let mut looks: Vec<Look> = self.pages.classes.all().map(|class| self.look(class)).collect();
-        let evicted: u64 = looks.iter().map(|look| look.counts.evicted).sum();
-        let chunks: u64 = looks.iter().map(|look| look.counts.chunks).sum();
-        if evicted - mover.evicted < (chunks / LOOK_SHARE).max(1) {
+        let evicted = self.totals().evictions;
+        if evicted < mover.next_look {
             return false;
         }
-        mover.evicted = evicted;
+        let mut looks: Vec<Look> = self.pages.classes.all().map(|class| self.look(class)).collect();
+        let chunks: u64 = looks.iter().map(|look| look.counts.chunks).sum();
+        mover.next_look = evicted + (chunks / LOOK_SHARE).max(1);
         self.count_hits(&mut looks);
         Earnings::renew_all(&mut mover.earnings, looks.iter().map(|look| &look.counts));
         let earns = |look: &&Look| mover.earnings[look.class.index()].value;
