@@ -57,7 +57,10 @@ impl ClassState {
         let class = entry.class().expect("a page in a class's list is of the class");
         let head = Ref(entry.free_head.load(Ordering::Relaxed));
         let reference = if head.is_some() {
-            entry.free_head.store(pages.chunk(head).free_next().0, Ordering::Relaxed);
+            let next = pages.chunk(head).free_next();
+            // It may not have been near for long: who takes it would wait for its own link.
+            pages.prefetch_header(next);
+            entry.free_head.store(next.0, Ordering::Relaxed);
             entry.free_count.fetch_sub(1, Ordering::Relaxed);
             head
         } else {

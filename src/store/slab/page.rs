@@ -262,6 +262,12 @@ impl Pages {
         }
     }
 
+    /// Has a chunk's header come near.
+    #[inline]
+    pub(crate) fn prefetch_header(&self, reference: Ref) {
+        prefetch::line(self.memory.base().as_ptr().wrapping_add(self.offset(reference)));
+    }
+
     /// The chunk with this name.
     #[inline(always)]
     pub(crate) fn chunk(&self, reference: Ref) -> Chunk<'_> {
