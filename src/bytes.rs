@@ -43,18 +43,12 @@ impl Buffer {
     /// Appends bytes, without a call if their number is known.
     #[inline(always)]
     pub fn put(&mut self, bytes: &[u8]) {
-        self.put_front(bytes, bytes.len());
-    }
-
-    /// Appends the first `count` bytes of a piece, whose length is known where `count` is not.
-    #[inline(always)]
-    pub fn put_front(&mut self, piece: &[u8], count: usize) {
-        match self.room[self.len..].get_mut(..piece.len()) {
+        match self.room[self.len..].get_mut(..bytes.len()) {
             Some(room) => {
-                room.copy_from_slice(piece);
-                self.len += count.min(piece.len());
+                room.copy_from_slice(bytes);
+                self.len += bytes.len();
             }
-            None => self.put_behind_the_end(&piece[..count]),
+            None => self.put_behind_the_end(bytes),
         }
     }
 
