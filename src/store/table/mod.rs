@@ -64,7 +64,7 @@ pub(crate) struct Index {
     flushed: AtomicUsize,
 }
 
-/// A hash, and where its home bucket seemed to be: for [`Index::guess`].
+/// A hash, and where its home bucket seemed to be: for [`Store::prefetch_item`](crate::store::Store::prefetch_item).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Hint {
     /// The hash.
