@@ -37,7 +37,7 @@ pub(super) const HEADER_BYTES: usize = 10;
 pub(super) const EXPTIME_BYTES: usize = 4;
 /// Bytes of the client flags, when present: below 2^16, as nearly all are, and above.
 const SHORT_FLAGS_BYTES: usize = 2;
-pub(super) const FLAGS_BYTES: usize = 4;
+const LONG_FLAGS_BYTES: usize = 4;
 /// Bytes before the key of a large item's head: the header with both optional fields always present, then
 /// total length, pins and a client's own cas. Its marks lie in front of the total length.
 pub(super) const LARGE_HEAD_BYTES: usize = 36;
@@ -60,7 +60,7 @@ const PART_HASH_AT: usize = 16;
 const _: () = assert!(ACCESS_AT + 2 == HEADER_BYTES, "the header is exactly ten bytes");
 const _: () = assert!(LARGE_CAS_AT + OWN_CAS_BYTES == LARGE_HEAD_BYTES);
 const _: () = assert!(PART_HASH_AT + 8 == PART_HEADER_BYTES);
-const _: () = assert!(HEADER_BYTES + EXPTIME_BYTES + FLAGS_BYTES <= LARGE_MARKS_AT);
+const _: () = assert!(HEADER_BYTES + EXPTIME_BYTES + LONG_FLAGS_BYTES <= LARGE_MARKS_AT);
 const _: () = assert!(LARGE_MARKS_AT + MARKS_BYTES <= LARGE_TOTAL_AT);
 
 /// Key length of a chunk that holds a part of a large item.
@@ -160,7 +160,7 @@ fn optional_bytes(bits: u8, width: u16) -> usize {
         return 0;
     }
     let exptime = if bits & state::HAS_EXPTIME == 0 { 0 } else { EXPTIME_BYTES };
-    let flags = if width == 0 { SHORT_FLAGS_BYTES } else { FLAGS_BYTES };
+    let flags = if width == 0 { SHORT_FLAGS_BYTES } else { LONG_FLAGS_BYTES };
     exptime + if bits & state::HAS_FLAGS == 0 { 0 } else { flags }
 }
 

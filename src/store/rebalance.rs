@@ -41,7 +41,8 @@ const LOOK_SHARE: u64 = 1024;
 const SPARE_PAGES_MIN: f64 = 2.0;
 /// Steps of the mover that a thread in need makes itself.
 const DRIVEN_STEPS_MAX: usize = 16 * 1024;
-/// Evictions of a thread's between two looks of its own at all classes, some 4 us each.
+/// Evictions of a thread's between two times that it asks whether all classes are to be looked at: it adds up what all
+/// threads have evicted then.
 const EVICTIONS_A_LOOK: usize = 64;
 
 /// The page mover's state, and the rest of what background work remembers.

@@ -198,8 +198,9 @@ impl Buckets {
         Self { words, stripes: geometry.stripes }
     }
 
+    /// The number of the first word of a cell.
     #[inline(always)]
-    fn first_word(&self, cell: u32, stripe: usize) -> usize {
+    pub(super) fn first_word(&self, cell: u32, stripe: usize) -> usize {
         (usize::try_from(cell).expect("32 bits fit") * self.stripes + stripe) * WORDS
     }
 
@@ -207,13 +208,6 @@ impl Buckets {
     #[inline(always)]
     pub(super) fn bucket(&self, cell: u32, stripe: usize) -> Bucket<'_> {
         self.bucket_at(self.first_word(cell, stripe))
-    }
-
-    /// The same, and the number of its first word.
-    #[inline(always)]
-    pub(super) fn bucket_and_place(&self, cell: u32, stripe: usize) -> (Bucket<'_>, usize) {
-        let first_word = self.first_word(cell, stripe);
-        (self.bucket_at(first_word), first_word)
     }
 
     /// The bucket that begins with this word.

@@ -191,8 +191,8 @@ impl Index {
         // Relaxed: a hint. A stripe that had more homes before lends its cells to others: a closed row reads as zero.
         let homes = self.homes[number].load(Ordering::Relaxed);
         let homes = u32::try_from(homes).expect("what was stored");
-        let (bucket, first_word) = self.buckets.bucket_and_place(home_of(hash, homes), number);
-        bucket.prefetch();
+        let first_word = self.buckets.first_word(home_of(hash, homes), number);
+        self.buckets.bucket_at(first_word).prefetch();
         Hint { hash, first_word }
     }
 
