@@ -1,10 +1,16 @@
 //! The server without its store: what sockets, event loop, parser and encoder cost by themselves.
 //!
 //! The sources are the server's own, all but one: here a connection answers every get with a value of 100 bytes and
-//! every set with STORED, and neither looks anything up nor keeps anything. Other requests are answered END. A value
+//! every set with STORED, and neither looks anything up nor keeps anything. Other requests are answered END, all of them in text. A value
 //! longer than a worker's buffer is not understood. It is started like the server: `instructions` does so.
 
-#![allow(dead_code, unused_imports, unreachable_pub, reason = "the server's own files, some of which have no use here")]
+#![allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    unreachable_pub,
+    reason = "the server's own files, some of which have no use here"
+)]
 #![allow(
     missing_docs,
     unexpected_cfgs,
@@ -12,7 +18,7 @@
     reason = "they are documented where they belong"
 )]
 
-#[path = "../src/auth.rs"]
+#[path = "../src/auth/mod.rs"]
 mod auth;
 #[path = "../src/bytes.rs"]
 mod bytes;
@@ -28,6 +34,8 @@ mod kept;
 mod limits;
 #[path = "../src/net/mod.rs"]
 mod net;
+#[path = "../src/operation.rs"]
+mod operation;
 #[path = "../src/conn/output.rs"]
 mod output;
 #[path = "../src/protocol/mod.rs"]
@@ -44,6 +52,8 @@ mod sys;
 mod telemetry;
 #[path = "../src/time.rs"]
 mod time;
+#[path = "../src/tls/mod.rs"]
+mod tls;
 #[path = "../src/conn/turn.rs"]
 mod turn;
 
@@ -51,13 +61,18 @@ mod turn;
 mod conn {
     use std::io::IoSliceMut;
 
-    use crate::command::{Activity, Commands, Hint, ItemView, Value};
+    use crate::command::{Activity, Claim, Commands, Hint, ItemView, Value};
     use crate::kept::Kept;
     pub use crate::output::Output;
-    use crate::protocol::ascii::classic::{Plain, parse_plain};
-    use crate::protocol::ascii::token::{self, NextKey};
-    use crate::protocol::{Reply, Store};
+    use crate::protocol::{
+        Asked, Dialect, Fetch, FetchOptions, Fetched, KeyLine, NextKey, Plain, PlainForm, PlainSet, Reply, Stored,
+        ascii,
+    };
+    use crate::time::{Now, Seconds};
     pub use crate::turn::{Next, Turn};
+
+    /// Nothing that is shown here depends on the time.
+    const NOW: Now = Now { seconds: Seconds::START, unix_epoch: 0 };
 
     const VALUE: [u8; 100] = [b'x'; 100];
 
@@ -72,7 +87,21 @@ mod conn {
             Self { kept: Kept::default(), unsent: None }
         }
 
-        pub fn stranger() -> Self {
+        pub fn unauthenticated() -> Self {
+            Self::new()
+        }
+
+        pub fn unauthenticated_sasl() -> Self {
+            Self::new()
+        }
+
+        pub fn of_datagram() -> Self {
+            Self::new()
+        }
+
+        pub fn refuse_waiting(&mut self, _turn: &mut Turn<'_>) {}
+
+        pub fn speaking(_dialect: Option<Dialect>) -> Self {
             Self::new()
         }
 
@@ -87,6 +116,18 @@ mod conn {
         }
 
         pub fn holds_gone(&self, _commands: &Commands) -> bool {
+            false
+        }
+
+        pub fn holds_values(&self) -> bool {
+            false
+        }
+
+        pub fn claim(&self) -> Option<Claim> {
+            None
+        }
+
+        pub fn is_in_value(&self) -> bool {
             false
         }
 
@@ -167,57 +208,59 @@ mod conn {
     /// Answers a request; how many bytes it had, 0 if it is not whole.
     #[inline(always)]
     fn answer(input: &[u8], output: &mut Output) -> usize {
-        match parse_plain(input) {
-            Some((Plain::Get(key), used)) => {
-                output.reserve_hit();
-                push_value(key, output);
-                output.push_reply(Reply::End);
-                used
+        let Some(head) = ascii::Plain::parse(input) else { return answer_line(input, output) };
+        match head.plain {
+            Plain::Get(key) => {
+                let asked = head.form.asked_of_get(key);
+                push_value(key, &asked, output);
+                asked.push_fetched(output.bytes(), Fetched::Hit);
+                head.len
             }
-            Some((Plain::Set(Store { value_len, .. }), used)) if input.len() >= used + value_len + 2 => {
-                output.push_reply(Reply::Stored);
-                used + value_len + 2
+            Plain::Set(PlainSet { value_len, .. }) if input.len() >= head.whole_len() => {
+                let stored = Stored { reply: Reply::Stored, cas: 0, value_len };
+                head.form.asked_of_set().push_stored(output.bytes(), &stored);
+                head.whole_len()
             }
-            Some(_) => 0,
-            None => answer_line(input, output),
+            Plain::Set(_) => 0,
         }
     }
 
     #[inline(never)]
     fn answer_line(input: &[u8], output: &mut Output) -> usize {
-        let Some(line) = token::line(input) else { return 0 };
+        let Some(line_len) = KeyLine::GET.rest_len(input) else { return 0 };
         if !input.starts_with(b"get ") {
-            output.push_reply(Reply::End);
-            return line.used;
+            KeyLine::ASKED.push_reply(output.bytes(), Reply::End);
+            return line_len;
         }
         let mut used = b"get ".len();
-        while used < line.used {
-            used += match token::next_key(&input[used..]) {
+        while used < line_len {
+            used += match KeyLine::GET.next_key(&input[used..]) {
                 NextKey::Key { key, used } | NextKey::Last { key, used } => {
-                    output.reserve_hit();
-                    push_value(key, output);
+                    push_value(key, &KeyLine::ASKED, output);
                     used
                 }
-                NextKey::End { .. } | NextKey::TooLong | NextKey::Partial => line.used - used,
+                NextKey::End { .. } | NextKey::TooLong | NextKey::Partial => line_len - used,
             };
         }
-        output.push_reply(Reply::End);
-        line.used
+        KeyLine::ASKED.push_reply(output.bytes(), Reply::End);
+        line_len
     }
 
     #[inline(always)]
-    fn push_value(key: &[u8], output: &mut Output) {
+    fn push_value(key: &[u8], asked: &Asked<'_>, output: &mut Output) {
+        output.reserve_hit();
         let item = ItemView { client_flags: 0, cas: 0, value: Value::Whole(&VALUE), details: None };
-        output.push_hit(key, item, false);
+        output.push_hit(asked, &Fetch { key, options: FetchOptions::GET, extras: None }, item, NOW);
     }
 }
 
 fn main() -> Result<(), String> {
     let config = config::Config::from_args(std::env::args_os()).map_err(|exit| exit.message)?;
     let mut signals = server::signals::Signals::catch().map_err(|error| error.to_string())?;
-    let server = server::Server::open(config).map_err(|error| error.to_string())?;
+    let certificates = server::Server::certificates(&config).map_err(|error| error.to_string())?;
+    let server = server::Server::open(config, certificates).map_err(|error| error.to_string())?;
     let running = server.start().map_err(|error| error.to_string())?;
-    signals.wait().map_err(|error| error.to_string())?;
+    signals.wait();
     running.stop();
     Ok(())
 }

@@ -99,11 +99,11 @@ fn print_classes(run: &Simulator) {
             "  chunk={} pages={} items={} free={} hits={} sets={} evicted={}",
             class.chunk_size,
             class.total_pages,
-            class.number,
+            class.counts.number,
             class.free_chunks,
-            class.get_hits,
-            class.cmd_set,
-            class.evicted
+            class.counts.get_hits,
+            class.counts.cmd_set,
+            class.counts.evicted
         );
     }
 }

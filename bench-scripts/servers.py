@@ -1,12 +1,11 @@
 """Starting, watching and stopping the two servers under measurement.
 
-Owns: where the binaries are found, one server's life on 127.0.0.1, what /proc says of it (CPU, memory,
-context switches), `stats` over a socket, and the options every script here shares. It sends no load and
-computes no figures; the scripts beside it do.
+Owns: where the binaries are found, what /proc says of a server (CPU, context switches), and the options every script
+here shares. A server's life is process.py's. It sends no load and computes no figures; the scripts beside it do.
 """
+import functools
 import glob
 import os
-import pwd
 import resource
 import shutil
 import signal
@@ -15,11 +14,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
-HOST = "127.0.0.1"
-START_SECONDS_MAX = 10
-STOP_SECONDS_MAX = 10
+from certificates import Authority, server_flags
+from process import HOST, Process, ServerError
+
 SETTLE_SECONDS_MAX = 20
 # Idle enough: at most 1 % of a core over a quarter of a second (timers that tick each second go on).
 SETTLE_WINDOW_SECONDS = 0.25
@@ -27,7 +27,7 @@ SETTLE_BUSY_MAX = 0.01
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
-class MeasurementError(Exception):
+class MeasurementError(ServerError):
     """A figure would be wrong or cannot be had: the script prints this and exits with `code`."""
 
     def __init__(self, message, code=1):
@@ -43,7 +43,7 @@ def run_script(main):
         signal.signal(number, lambda n, _frame: sys.exit(128 + n))
     try:
         sys.exit(main())
-    except MeasurementError as error:
+    except ServerError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.code)
     except KeyboardInterrupt:
@@ -62,6 +62,7 @@ def add_shared_options(parser):
     parser.add_argument("--load-core", type=int, default=1, help="core of the load (default 1; -1: any)")
     parser.add_argument("--nice", type=int, default=0,
                         help="priority of server and load; below 0 (root only) other programs disturb less")
+    parser.add_argument("--tls", action="store_true", help="server and load speak TLS")
     parser.add_argument("--large-pages", action="store_true", help="start the servers with -L")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
@@ -127,87 +128,41 @@ def raise_descriptor_limit(wanted):
 # ---------------------------------------------------------------- one server
 
 
-class Server:
+MAKING = threading.Lock()
+
+
+def encryption():
+    """A folder with certificates, a server's flags that name them, and a client's context: the same for all threads."""
+    with MAKING:
+        return made_encryption()
+
+
+@functools.cache
+def made_encryption():
+    # It ends with the script, which keeps it.
+    folder = tempfile.TemporaryDirectory()
+    authority = Authority(folder.name)
+    return folder, server_flags(authority.sign("localhost")), authority.context()
+
+
+class Server(Process):
     """A fresh server for one measurement: `with Server(...) as server:`; stopped when the block ends."""
 
     def __init__(self, binary, options, memory_mb, connections_max=4096, extra=()):
-        self.port = options.port or free_port()
+        if options.tls:
+            _, flags, self.context = encryption()
+            extra = [*extra, *flags]
+        large_pages = ["-L"] if options.large_pages else []
+        super().__init__(binary, "-m", memory_mb, "-t", options.threads, "-c", connections_max, *extra, *large_pages,
+                         port=options.port or free_port())
         self.options = options
-        self.command = [binary, "-l", HOST, "-p", str(self.port), "-m", str(memory_mb),
-                        "-t", str(options.threads), "-c", str(connections_max), *extra]
-        if options.large_pages:
-            self.command.append("-L")
-        if os.geteuid() == 0:
-            self.command += ["-u", pwd.getpwuid(0).pw_name]
-        self.process = None
-        self.log = None
+
+    def prepare(self):
+        place(self.options.server_core, self.options.nice)
 
     def __enter__(self):
         refuse_a_taken_port(self.port)
-        self.log = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=self.log,
-                                        stderr=self.log,
-                                        preexec_fn=lambda: place(self.options.server_core, self.options.nice))
-        try:
-            self.wait_until_it_answers()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-
-    @property
-    def pid(self):
-        return self.process.pid
-
-    @property
-    def address(self):
-        return f"{HOST}:{self.port}"
-
-    def wait_until_it_answers(self):
-        deadline = time.monotonic() + START_SECONDS_MAX
-        while time.monotonic() < deadline:
-            self.check_alive()
-            try:
-                self.stats()
-                return
-            except OSError:
-                time.sleep(0.02)
-        raise MeasurementError(f"no answer within {START_SECONDS_MAX} s: {' '.join(self.command)}")
-
-    def check_alive(self):
-        if self.process.poll() is not None:
-            self.log.seek(0)
-            said = self.log.read(2000).decode(errors="replace")
-            raise MeasurementError(f"the server ended ({self.process.returncode}): {' '.join(self.command)}\n{said}")
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(STOP_SECONDS_MAX)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        self.log.close()
-
-    def stats(self):
-        """The general `stats`, as a dict of strings."""
-        with socket.create_connection((HOST, self.port), timeout=5) as connection:
-            connection.sendall(b"stats\r\n")
-            answer = b""
-            while not answer.endswith(b"END\r\n"):
-                piece = connection.recv(65536)
-                if not piece:
-                    raise ConnectionError("closed while answering stats")
-                answer += piece
-        lines = (line.split(" ", 2) for line in answer.decode().splitlines())
-        return {words[1]: words[2] for words in lines if words[0] == "STAT" and len(words) == 3}
-
-    def rss_bytes(self):
-        return int(status_field(f"/proc/{self.pid}/status", "VmRSS")) * 1024
+        return super().__enter__()
 
     def cpu(self):
         return Cpu.of(self.pid)

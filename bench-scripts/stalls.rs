@@ -1,5 +1,7 @@
 //! The load of `stalls`: gets at fixed times on one connection, sets at a steady rate on another, and an event.
 //!
+//! A third may pipeline gets without end.
+//!
 //! Usage: stalls address=HOST:PORT [name=value …], the names being the fields of [`Plan`].
 //!
 //! One thread does everything and never sleeps, so that the reader of replies does not wait for a core. A get's
@@ -61,6 +63,8 @@ struct Plan {
     items: u64,
     /// The server's process, to tell whether it was kept from its core; 0: not looked at.
     pid: u32,
+    /// Gets pipelined on a connection of their own, again when all are answered; 0: none. The preload must be there.
+    pipelined: usize,
     /// A command sent half-way, and what it answers first: `flush_all`, say.
     command: String,
 }
@@ -79,6 +83,7 @@ impl Plan {
             seconds: 10,
             items: 0,
             pid: 0,
+            pipelined: 0,
             command: String::new(),
         };
         for word in std::env::args().skip(1) {
@@ -95,6 +100,7 @@ impl Plan {
                 "seconds" => plan.seconds = value.parse()?,
                 "items" => plan.items = value.parse()?,
                 "pid" => plan.pid = value.parse()?,
+                "pipelined" => plan.pipelined = value.parse()?,
                 "command" => value.clone_into(&mut plan.command),
                 _ => return Err(format!("unknown: {name}").into()),
             }
@@ -119,6 +125,7 @@ fn main() -> Result<(), Failure> {
     let start = Instant::now();
     let end = start + Duration::from_secs(plan.seconds);
     let mut event = Event::new(&plan, start)?;
+    let mut pipeline = Pipeline::connect(&plan)?;
     let mut turns = Turns::new(start, Threads::of(plan.pid)?);
     loop {
         let now = Instant::now();
@@ -129,6 +136,7 @@ fn main() -> Result<(), Failure> {
         setter.turn(&plan, now - start)?;
         getter.turn(&plan, start, setter.keys(), &mut turns)?;
         event.turn(now)?;
+        pipeline.turn()?;
     }
     report(&setter, getter, &turns, start.elapsed());
     Ok(())
@@ -227,6 +235,38 @@ impl Setter {
             self.reply_at = (self.reply_at + 1) % STORED.len();
         }
         self.awaited = self.awaited.checked_sub(count).ok_or("more replies than sets")?;
+        Ok(())
+    }
+}
+
+/// Gets of one key, one batch after the other.
+struct Pipeline {
+    stream: TcpStream,
+    requests: Vec<u8>,
+    written: usize,
+    /// Bytes of a batch's replies, and how many of them are still to come.
+    replies: usize,
+    awaited: usize,
+}
+
+impl Pipeline {
+    fn connect(plan: &Plan) -> Result<Self, Failure> {
+        let reply = format!("VALUE key:{:016} 0 {}\r\n\r\nEND\r\n", 0, plan.preload_value).len() + plan.preload_value;
+        let requests = format!("get key:{:016}\r\n", 0).repeat(plan.pipelined).into_bytes();
+        Ok(Self { stream: plan.connect()?, requests, written: 0, replies: reply * plan.pipelined, awaited: 0 })
+    }
+
+    fn turn(&mut self) -> Result<(), Failure> {
+        if self.requests.is_empty() {
+            return Ok(());
+        }
+        if self.awaited == 0 {
+            (self.written, self.awaited) = (0, self.replies);
+        }
+        self.written += write_some(&mut self.stream, &self.requests[self.written..])?;
+        let mut buffer = [0; 16384];
+        let count = read_some(&mut self.stream, &mut buffer)?;
+        self.awaited = self.awaited.checked_sub(count).ok_or("more replies than pipelined gets")?;
         Ok(())
     }
 }
