@@ -1,4 +1,4 @@
-//! Bytes being put together, and decimal numbers in and out of bytes.
+//! Bytes being put together, and decimal numbers in and out of bytes; how many there are, as a number.
 
 use std::ops::Deref;
 
@@ -50,6 +50,14 @@ impl Buffer {
             }
             None => self.put_behind_the_end(bytes),
         }
+    }
+
+    /// Writes over bytes that are there already, from `at` on.
+    ///
+    /// # Panics
+    /// When they are fewer than that.
+    pub fn write_over(&mut self, at: usize, bytes: &[u8]) {
+        self.room[..self.len][at..][..bytes.len()].copy_from_slice(bytes);
     }
 
     /// Appends what `fill` puts into the spare room; nothing, and false, if that is more than there is room for.
@@ -190,6 +198,13 @@ pub fn parse_i32(text: &[u8]) -> Option<i32> {
     i32::try_from(parse_i64(text)?).ok()
 }
 
+/// A count or a length as counters, reports and replies have it.
+#[must_use]
+#[inline]
+pub fn number(n: usize) -> u64 {
+    u64::try_from(n).expect("64 bits hold a usize")
+}
+
 /// Appends a decimal.
 #[inline]
 pub fn push_u64(out: &mut Buffer, value: u64) {
@@ -213,6 +228,9 @@ mod tests {
         buffer.truncate(2);
         buffer.put(b"X");
         assert_eq!(&buffer[..], b"abX");
+        buffer.write_over(1, b"bX");
+        assert_eq!(&buffer[..], b"abX");
+        buffer.write_over(0, b"ab");
         assert_eq!(&Buffer::from(&buffer[1..])[..], b"bX");
         buffer.clear();
         assert!(buffer.is_empty());

@@ -1,3 +1,4 @@
+#![doc = include_str!("docs/links.txt")]
 #![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod auth;
@@ -5,9 +6,11 @@ pub mod bytes;
 pub mod command;
 pub mod config;
 pub mod conn;
+pub mod docs;
 pub mod hash;
 pub mod limits;
 pub mod net;
+pub mod operation;
 pub mod protocol;
 pub mod server;
 pub mod store;
@@ -15,3 +18,4 @@ pub mod sync;
 pub mod sys;
 pub mod telemetry;
 pub mod time;
+pub mod tls;

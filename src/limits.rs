@@ -16,6 +16,9 @@ pub const MEMCACHED_ITEM_OVERHEAD_BYTES: usize = 48 + 8 + 1 + 2;
 /// What client flags other than 0 add to an item, there and here.
 pub const CLIENT_FLAGS_BYTES: usize = 4;
 
+/// Largest `-m`, 32 TiB: from there on a reference to an item names extents, and could not name them all.
+pub const MEMORY_BYTES_MAX: u64 = 1 << 45;
+
 /// Smallest `-I` (memcached refuses less).
 pub const ITEM_BYTES_MAX_LEAST: usize = 1024;
 

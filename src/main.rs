@@ -7,14 +7,17 @@ use std::path::{Path, PathBuf};
 use std::process::exit;
 
 use flagstone::config::{Config, Exit, Output, USAGE};
+use flagstone::protocol::{OWN_VERSION, VERSION};
 use flagstone::server::signals::{Asked, Signals};
-use flagstone::server::{Running, Server, StartError, files};
+use flagstone::server::{Running, SaslError, Server, StartError, files};
 use flagstone::store::OpenError;
+use flagstone::sys::notify;
 use flagstone::sys::process::{self, Daemon};
 use flagstone::sys::user;
+use flagstone::telemetry::set_log_level;
 use log::LevelFilter;
 
-/// Exit status when the file of tokens is not one (memcached's `EXIT_FAILURE`).
+/// Exit status when the file of tokens is not one, or Cyrus SASL refuses to begin (memcached's `EXIT_FAILURE`).
 const FAILURE: i32 = 1;
 /// Exit status when there is no such user (`EX_NOUSER`).
 const NO_USER: i32 = 67;
@@ -25,6 +28,8 @@ const SYSTEM: i32 = 71;
 const DESCRIPTORS_RESERVED: usize = 64;
 /// Descriptors of a worker: its poll and its waker.
 const DESCRIPTORS_PER_WORKER: usize = 2;
+/// UDP sockets of a worker for one address: a name may have two, one of each family.
+const DATAGRAM_SOCKETS_PER_ADDRESS: usize = 2;
 
 /// Why the program ends with another status than 0: the status and the line that says it.
 type Failure = (i32, String);
@@ -62,12 +67,7 @@ fn start_log(verbosity: u8) {
         }
         Err(_) => {
             builder.filter_level(LevelFilter::Warn).filter_module("flagstone", LevelFilter::Trace).init();
-            log::set_max_level(match verbosity {
-                0 => LevelFilter::Warn,
-                1 => LevelFilter::Info,
-                2 => LevelFilter::Debug,
-                _ => LevelFilter::Trace,
-            });
+            set_log_level(verbosity);
         }
     }
 }
@@ -75,9 +75,11 @@ fn start_log(verbosity: u8) {
 fn serve(mut config: Config) -> Result<(), Failure> {
     raise_limits(&mut config)?;
     let wishes = config.process.clone();
+    let refused = |error: StartError| (start_status(&error), error.to_string());
+    let certificates = Server::certificates(&config).map_err(refused)?;
     give_up_root(wishes.user.as_deref())?;
     // What can fail fails before the fork, so that who started us sees it.
-    let server = Server::open(config).map_err(|error| (start_status(&error), error.to_string()))?;
+    let mut server = Server::open(config, certificates).map_err(refused)?;
     // Who reads the port may send a signal right away.
     let mut signals = Signals::catch().map_err(system("failed to catch signals"))?;
     write_ports(&server)?;
@@ -88,6 +90,10 @@ fn serve(mut config: Config) -> Result<(), Failure> {
         let daemon = Daemon { leave_folder: !wishes.core_dumps, close_terminal: !verbose };
         process::daemonize(daemon).map_err(system("failed to daemon() in order to daemonize"))?;
     }
+    if let Some(asked) = server.recover(&mut signals).map_err(system("failed to recover the memory file"))? {
+        say_stopping(asked);
+        return Ok(());
+    }
     let running = server.start().map_err(|error| (SYSTEM, error.to_string()))?;
     if wishes.lock_memory
         && let Err(error) = process::lock_memory()
@@ -97,37 +103,56 @@ fn serve(mut config: Config) -> Result<(), Failure> {
     if let Some(path) = &pidfile {
         write_pidfile(path);
     }
-    log::info!("serving, version {}", flagstone::protocol::VERSION);
-    let result = wait(&mut signals, running);
+    tell_manager("READY=1");
+    log::info!("serving, version {OWN_VERSION}, as memcached {VERSION}");
+    wait(&mut signals, running);
     if wishes.daemon
         && let Some(path) = &pidfile
         && let Err(error) = fs::remove_file(path)
     {
         log::warn!("Could not remove the pid file {}: {error}", path.display());
     }
-    result
+    Ok(())
 }
 
 fn start_status(error: &StartError) -> i32 {
     match error {
-        StartError::Tokens(_) => FAILURE,
-        StartError::Store(OpenError::TooSmall) => USAGE,
-        StartError::Store(OpenError::Memory(_)) | StartError::Bind(_) | StartError::System(_) => SYSTEM,
+        StartError::Tokens(_) | StartError::Sasl(SaslError::Refuses(_)) => FAILURE,
+        StartError::Certificates(_)
+        | StartError::Sasl(SaslError::NoWay(_))
+        | StartError::Store(OpenError::TooSmall) => USAGE,
+        StartError::MemoryFile(_)
+        | StartError::Store(OpenError::Memory(_))
+        | StartError::Bind(_)
+        | StartError::System(_) => SYSTEM,
     }
 }
 
-fn wait(signals: &mut Signals, running: Running) -> Result<(), Failure> {
+fn wait(signals: &mut Signals, running: Running) {
     loop {
-        match signals.wait().map_err(system("failed to wait for signals"))? {
-            Asked::Stop => log::info!("stopping"),
-            Asked::StopGracefully => log::warn!("Gracefully stopping"),
-            Asked::Reload => {
-                running.reload();
-                continue;
+        match signals.wait() {
+            Asked::Reload => running.reload(),
+            asked => {
+                say_stopping(asked);
+                tell_manager("STOPPING=1");
+                running.stop();
+                return;
             }
         }
-        running.stop();
-        return Ok(());
+    }
+}
+
+fn say_stopping(asked: Asked) {
+    if asked == Asked::StopGracefully {
+        log::warn!("Gracefully stopping");
+    } else {
+        log::info!("stopping");
+    }
+}
+
+fn tell_manager(state: &str) {
+    if let Err(error) = notify::notify(state) {
+        log::warn!("the service manager could not be told {state}: {error}");
     }
 }
 
@@ -141,8 +166,10 @@ fn raise_limits(config: &mut Config) -> Result<(), Failure> {
         && let Err(error) = process::lift_locked_memory_limit()
     {
         log::info!("the limit of locked memory stays: {error}");
+        config.store.few_addresses = true;
     }
-    let own = DESCRIPTORS_RESERVED + config.clients.workers.saturating_mul(DESCRIPTORS_PER_WORKER);
+    let of_worker = DESCRIPTORS_PER_WORKER + DATAGRAM_SOCKETS_PER_ADDRESS * config.net.datagram_addresses();
+    let own = DESCRIPTORS_RESERVED + config.clients.workers.saturating_mul(of_worker);
     let wanted = config.clients.connections_max.saturating_add(own);
     let wanted_by_kernel = u64::try_from(wanted).unwrap_or(u64::MAX);
     let open =
@@ -171,13 +198,16 @@ fn give_up_root(name: Option<&str>) -> Result<(), Failure> {
     user::become_user(found).map_err(system(&format!("failed to assume identity of user {name}")))
 }
 
-/// Tests of memcached find a port that the kernel picked this way.
+/// Tests of memcached find a port that the kernel picked this way, and see that a server without one has started: its
+/// file is empty. One on unix sockets alone writes none.
 fn write_ports(server: &Server) -> Result<(), Failure> {
     let Some(path) = env::var_os("MEMCACHED_PORT_FILENAME").map(PathBuf::from) else { return Ok(()) };
-    if server.listeners().iter().all(|listener| listener.port().is_none()) {
+    let listeners = server.listeners();
+    if !listeners.is_empty() && listeners.iter().all(|listener| listener.port().is_none()) {
         return Ok(());
     }
-    files::write_ports(&path, server.listeners()).map_err(system(&format!("Failed to open \"{}\"", path.display())))
+    files::write_ports(&path, listeners, server.datagrams())
+        .map_err(system(&format!("Failed to open \"{}\"", path.display())))
 }
 
 fn write_pidfile(path: &Path) {

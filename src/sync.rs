@@ -24,6 +24,55 @@ use parking_lot::MutexGuard as InnerGuard;
 pub use std::sync::atomic::AtomicU64 as TallyU64;
 
 use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+/// Where a unit test may look at what another run would find if the process ended there.
+#[cfg(all(test, not(loom)))]
+pub(crate) mod crash {
+    use std::cell::RefCell;
+
+    type Look = Box<dyn FnMut()>;
+
+    thread_local! {
+        static LOOK: RefCell<Option<Look>> = const { RefCell::new(None) };
+    }
+
+    /// Has `look` called at every point that this thread comes to from now on.
+    pub(crate) fn look_by(look: impl FnMut() + 'static) {
+        LOOK.set(Some(Box::new(look)));
+    }
+
+    /// Ends that.
+    pub(crate) fn look_no_more() {
+        LOOK.set(None);
+    }
+
+    /// A point between two stores.
+    pub(crate) fn point() {
+        LOOK.with(|look| {
+            if let Ok(mut look) = look.try_borrow_mut()
+                && let Some(look) = look.as_mut()
+            {
+                look();
+            }
+        });
+    }
+}
+
+/// Outside of tests nobody looks.
+#[cfg(not(all(test, not(loom))))]
+pub(crate) mod crash {
+    /// Nothing.
+    #[inline(always)]
+    pub(crate) fn point() {}
+}
+
+/// Keeps all stores before it before all behind it in the order of the calling thread's instructions: that is what
+/// another run finds in memory that outlives the process. For other threads it orders nothing, and costs nothing.
+#[inline(always)]
+pub fn keep_program_order() {
+    std::sync::atomic::compiler_fence(Ordering::SeqCst);
+}
 
 #[cfg(loom)]
 pub use loom::thread::yield_now;
@@ -49,6 +98,8 @@ pub enum Rank {
     Registry,
     /// The sample of keys.
     Curve,
+    /// Who waits for memory; nothing is locked under it.
+    Line,
     /// Who watches, and the rings of those who record.
     Watch,
     /// Lines on their way to one watcher.
@@ -75,6 +126,16 @@ fn locked<T>(inner: &Inner<T>) -> InnerGuard<'_, T> {
 #[inline(always)]
 fn locked_at_once<T>(inner: &Inner<T>) -> Option<InnerGuard<'_, T>> {
     inner.try_lock()
+}
+
+#[cfg(not(loom))]
+fn locked_within<T>(inner: &Inner<T>, wait: Duration) -> Option<InnerGuard<'_, T>> {
+    inner.try_lock_for(wait)
+}
+
+#[cfg(loom)]
+fn locked_within<T>(inner: &Inner<T>, _wait: Duration) -> Option<InnerGuard<'_, T>> {
+    inner.try_lock().ok()
 }
 
 #[cfg(loom)]
@@ -104,6 +165,14 @@ impl<T> Mutex<T> {
     #[inline]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         let inner = locked_at_once(&self.inner)?;
+        held::enter(self.rank);
+        Some(MutexGuard { rank: self.rank, inner })
+    }
+
+    /// Takes the lock, waiting for it for at most so long: a thread that holds it may have lost its core.
+    #[cold]
+    pub fn lock_within(&self, wait: Duration) -> Option<MutexGuard<'_, T>> {
+        let inner = locked_within(&self.inner, wait)?;
         held::enter(self.rank);
         Some(MutexGuard { rank: self.rank, inner })
     }
@@ -195,7 +264,7 @@ mod held {
 
 #[cfg(test)]
 mod tests {
-    use super::{Mutex, Rank};
+    use super::{Duration, Mutex, Rank};
 
     #[test]
     fn locks_taken_in_rising_rank_pass() {
@@ -203,6 +272,19 @@ mod tests {
         let pool = Mutex::new(Rank::Pool, 2);
         let class = class.lock();
         assert_eq!(*class + *pool.lock(), 3);
+    }
+
+    #[test]
+    fn who_waits_gets_a_lock_that_is_let_go_and_leaves_one_that_is_not() {
+        let mover = Mutex::new(Rank::Mover, 0);
+        std::thread::scope(|scope| {
+            let mut held = mover.lock();
+            assert!(scope.spawn(|| mover.lock_within(Duration::ZERO).is_none()).join().expect("no panic"));
+            let waits = scope.spawn(|| mover.lock_within(Duration::MAX).map(|value| *value));
+            *held = 1;
+            drop(held);
+            assert_eq!(waits.join().expect("no panic"), Some(1));
+        });
     }
 
     #[test]

@@ -5,6 +5,9 @@
 
 use crate::limits::RELATIVE_EXPTIME_SECONDS_MAX;
 
+/// How long before its start memcached's clock begins, as far as `flush_all` goes: from this on a Unix time flushes.
+const FLUSH_SECONDS_BEFORE_START: i64 = 60;
+
 /// Whole monotonic seconds since the server's epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seconds(pub u32);
@@ -31,10 +34,22 @@ impl Now {
     }
 }
 
-/// When an item dies. It is dead from the very second it names on.
+/// What the system's clocks say at one moment: for what outlives the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Which boot of the machine it is in, as a number that no other boot has.
+    pub boot: [u64; 2],
+    /// Nanoseconds since that boot, those of a suspended machine as well.
+    pub boot_nanos: u64,
+    /// Unix time in nanoseconds.
+    pub unix_nanos: u64,
+}
+
+/// When an item dies. It is dead from the very second it names on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Expiry {
     /// Exptime 0.
+    #[default]
     Never,
     /// At this second and later.
     At(Seconds),
@@ -86,9 +101,22 @@ impl Expiry {
     }
 }
 
+/// The first second that a `flush_all` with an exptime above 0 spares: what is older goes when the second before it
+/// begins, and memcached has it so. Of Unix times only those before its clock's beginning spare all.
+#[must_use]
+pub fn flush_spares_from(exptime: i64, now: &Now) -> Option<Seconds> {
+    let second = if exptime <= RELATIVE_EXPTIME_SECONDS_MAX {
+        i64::from(now.seconds.0) + exptime
+    } else {
+        exptime - now.unix_epoch
+    };
+    let begins_at = i64::from(Seconds::START.0) - FLUSH_SECONDS_BEFORE_START;
+    (second >= begins_at).then(|| Seconds(u32::try_from(second.max(1)).unwrap_or(u32::MAX)))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Expiry, Now, Seconds};
+    use super::{Expiry, Now, Seconds, flush_spares_from};
 
     const NOW: Now = Now { seconds: Seconds(10), unix_epoch: 1_700_000_000 };
 
@@ -102,6 +130,18 @@ mod tests {
         assert_eq!(Expiry::from_exptime(1_700_000_050, &NOW), Expiry::At(Seconds(50)));
         assert_eq!(Expiry::from_exptime(1_700_000_002, &NOW), Expiry::PAST);
         assert_eq!(Expiry::from_exptime(i64::MAX, &NOW), Expiry::At(Seconds(u32::MAX)));
+    }
+
+    #[test]
+    fn a_flush_spares_what_comes_after_its_second() {
+        assert_eq!(flush_spares_from(1, &NOW), Some(Seconds(11)));
+        assert_eq!(flush_spares_from(2_592_000, &NOW), Some(Seconds(2_592_010)));
+        assert_eq!(flush_spares_from(2_592_001, &NOW), None, "long before the start");
+        assert_eq!(flush_spares_from(NOW.unix(), &NOW), Some(NOW.seconds));
+        assert_eq!(flush_spares_from(1_700_000_050, &NOW), Some(Seconds(50)));
+        assert_eq!(flush_spares_from(1_700_000_002 - 60, &NOW), Some(Seconds(1)), "a minute before the start");
+        assert_eq!(flush_spares_from(1_700_000_002 - 61, &NOW), None);
+        assert_eq!(flush_spares_from(i64::MAX, &NOW), Some(Seconds(u32::MAX)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! The sources are read as text: paths that begin with `crate::`, `super::` or, in the program, `flagstone::`.
 //! Comments, strings of a line and the tests in a file do not count: a test may look down to what it needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -18,28 +18,53 @@ const TABLE: &[(&str, &[&str])] = &[
     ("sys", &[]),
     ("time", &["base"]),
     ("telemetry", &["base"]),
-    ("protocol", &["base"]),
-    ("store", &["base", "time", "telemetry"]),
+    ("operation", &["time"]),
+    ("protocol", &["base", "time", "telemetry", "operation"]),
+    ("store", &["base", "time", "telemetry", "operation"]),
     ("auth", &["base", "telemetry"]),
-    ("net", &["base", "telemetry"]),
-    ("command", &["base", "time", "telemetry", "protocol", "store", "auth"]),
-    ("conn", &["base", "time", "telemetry", "protocol", "command"]),
-    ("config", &["base", "protocol", "store", "net", "command", "conn", "auth"]),
-    ("server", &["base", "time", "telemetry", "protocol", "store", "auth", "net", "command", "conn", "config"]),
-    ("main", &["base", "protocol", "store", "config", "server"]),
+    ("tls", &["base", "time"]),
+    ("net", &["base", "telemetry", "tls"]),
+    ("command", &["base", "time", "telemetry", "operation", "protocol", "store", "auth", "tls"]),
+    ("conn", &["base", "time", "telemetry", "operation", "protocol", "command"]),
+    ("config", &["base", "protocol", "store", "tls", "net", "command", "auth"]),
+    ("server", &["base", "time", "telemetry", "protocol", "store", "auth", "tls", "net", "command", "conn", "config"]),
+    ("main", &["base", "telemetry", "protocol", "store", "config", "server"]),
+    // Pages, and no code.
+    ("docs", &[]),
     // `lib.rs` declares the modules and names none.
     ("lib", &[]),
 ];
 
 /// `config` knows the layers it makes options for by these words only.
 const CONFIG_MAY_NAME: &[(&str, &[&str])] = &[
-    ("protocol", &["VERSION"]),
-    ("store", &["Options"]),
-    ("net", &["Options", "Endpoint", "Port", "parse_list"]),
+    ("protocol", &["Dialect", "OWN_VERSION", "VERSION"]),
+    ("store", &["Options", "Restart"]),
+    ("tls", &["Ciphers", "ClientCertificate", "Lowest", "Options", "Verify"]),
+    ("net", &["Options", "Endpoint", "ListenAddress", "Port", "Spoken", "TlsTag", "parse_list", "parse_mode"]),
     ("command", &["Options", "Tuning"]),
-    ("conn", &["Options"]),
     ("auth", &["Options"]),
 ];
+
+/// The rooms of the store, from the bottom up: a file names its own and those before it, and calls no method of the
+/// `Store` that a room behind it has. Beside them lies the facade, which nobody inside names.
+const STORE_ROOMS: [&str; 13] = [
+    "bytes",
+    "words",
+    "memory",
+    "index",
+    "policy",
+    "evict",
+    "shared",
+    "local",
+    "under_lock",
+    "recovery",
+    "supply",
+    "operations",
+    "background",
+];
+
+/// Modules whose files import each other in one direction.
+const WITHOUT_CIRCLES: [&str; 5] = ["src/store", "src/config", "src/net", "src/tls", "src/protocol/ascii"];
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Import {
@@ -69,7 +94,7 @@ fn no_module_names_one_below_it() {
 
 #[test]
 fn config_knows_of_other_layers_only_their_options() {
-    let mut wrong = Vec::new();
+    let (mut wrong, mut used) = (Vec::new(), BTreeSet::new());
     for file in sources(Path::new("src/config")) {
         let text = fs::read_to_string(&file).expect("a source");
         for import in imports(&text, &module_path(&file)) {
@@ -79,9 +104,107 @@ fn config_knows_of_other_layers_only_their_options() {
             }) {
                 wrong.push(format!("{} names {}::{}", file.display(), import.module, import.word));
             }
+            used.insert(import.module);
+        }
+    }
+    let unused = CONFIG_MAY_NAME.iter().filter(|(module, _)| !used.contains(*module));
+    wrong.extend(unused.map(|(module, _)| format!("nobody names {module}")));
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_room_of_the_store_names_only_those_below_it() {
+    let mut wrong = Vec::new();
+    for (file, text, from) in rooms() {
+        let own = room(&from[1]);
+        for path in paths(&text, &from).iter().filter(|path| path.first().is_some_and(|top| top == "store")) {
+            let other = path.get(1).and_then(|name| room(name));
+            if own.is_none() || other.is_none_or(|other| Some(other) > own) {
+                wrong.push(format!("{} names {}", file.display(), path.join("::")));
+            }
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Methods of one type stand in many files, and no import tells of their calls.
+#[test]
+fn a_room_of_the_store_calls_no_method_of_one_above_it() {
+    let mut homes: BTreeMap<String, usize> = BTreeMap::new();
+    for (_, text, from) in rooms() {
+        let own = room(&from[1]).expect("a room");
+        for name in words_behind(&methods_of_store(&text), "fn ") {
+            homes.entry(name).and_modify(|home| *home = own.min(*home)).or_insert(own);
+        }
+    }
+    let mut wrong = Vec::new();
+    for (file, text, from) in rooms() {
+        let own = room(&from[1]).expect("a room");
+        for name in words_behind(&methods_of_store(&text), "self.") {
+            if homes.get(&name).is_some_and(|home| *home > own) {
+                wrong.push(format!("{} calls {name}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn files_import_each_other_in_one_direction() {
+    let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let sources: Vec<PathBuf> = WITHOUT_CIRCLES.iter().flat_map(|folder| sources(Path::new(folder))).collect();
+    let names: Vec<String> = sources.iter().map(|file| module_path(file).join("::")).collect();
+    for (file, name) in sources.iter().zip(&names).filter(|(file, _)| !is_model(file)) {
+        let text = fs::read_to_string(file).expect("a source");
+        let named = paths(&text, &module_path(file)).into_iter().filter_map(|path| home_of(&path, &names));
+        files.insert(name.clone(), named.filter(|other| other != name).collect());
+    }
+    // Who names nobody that is left goes, until nobody does.
+    while let Some(free) = files.iter().find(|(_, named)| !named.iter().any(|other| files.contains_key(other))) {
+        let free = free.0.clone();
+        files.remove(&free);
+    }
+    assert!(files.is_empty(), "in circles, or above one: {files:#?}");
+}
+
+/// The longest of these modules that a path leads through.
+fn home_of(path: &[String], modules: &[String]) -> Option<String> {
+    (1..=path.len()).rev().map(|len| path[..len].join("::")).find(|module| modules.contains(module))
+}
+
+/// The files in the store's rooms, their texts and where they stand.
+fn rooms() -> impl Iterator<Item = (PathBuf, String, Vec<String>)> {
+    let files = sources(Path::new("src/store")).into_iter().filter(|file| !is_model(file));
+    files
+        .map(|file| (fs::read_to_string(&file).expect("a source"), module_path(&file), file))
+        .filter(|(_, from, _)| from.len() > 1)
+        .map(|(text, from, file)| (file, text, from))
+}
+
+fn room(name: &str) -> Option<usize> {
+    STORE_ROOMS.iter().position(|room| *room == name)
+}
+
+/// Models look into everything.
+fn is_model(file: &Path) -> bool {
+    file.components().any(|part| part.as_os_str() == "loom")
+}
+
+/// The text of all `impl Store` in a file.
+fn methods_of_store(text: &str) -> String {
+    let code = without_comments(before_tests(text));
+    let blocks = code.split("\nimpl Store {\n").skip(1);
+    blocks.map(|block| block.split("\n}\n").next().unwrap_or_default()).collect()
+}
+
+/// The words in front of a bracket that follow right behind `before`.
+fn words_behind(code: &str, before: &str) -> Vec<String> {
+    let words = code.split(before).skip(1).map(|rest| {
+        let word: String = rest.chars().take_while(|letter| is_word(*letter)).collect();
+        let is_called = rest[word.len()..].starts_with(['(', '<']);
+        is_called.then_some(word)
+    });
+    words.flatten().collect()
 }
 
 #[test]
@@ -114,7 +237,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// `src/store/slab/mod.rs` is `[store, slab]`.
+/// `src/store/index/mod.rs` is `[store, index]`.
 fn module_path(file: &Path) -> Vec<String> {
     let inside = file.strip_prefix("src").expect("a source").with_extension("");
     let mut path: Vec<String> = inside.iter().map(|part| part.to_string_lossy().into_owned()).collect();
@@ -126,48 +249,55 @@ fn module_path(file: &Path) -> Vec<String> {
 
 /// What a text names of the crate's top-level modules.
 fn imports(text: &str, from: &[String]) -> Vec<Import> {
+    let paths = paths(text, from).into_iter().filter(|path| is_module(path.first()));
+    let mut named: Vec<Import> = Vec::new();
+    for mut path in paths {
+        path.resize(path.len().max(2), String::new());
+        named.push(Import { word: path.remove(1), module: path.remove(0) });
+    }
+    named
+}
+
+fn is_module(segment: Option<&String>) -> bool {
+    segment.is_some_and(|segment| segment.starts_with(|letter: char| letter.is_ascii_lowercase()))
+}
+
+/// All paths in a text that begin at the crate's root or beside its module, from the root on: `use super::a::{B, c::D}`
+/// in `x::y` is `x::a::B` and `x::a::c::D`.
+fn paths(text: &str, from: &[String]) -> Vec<Vec<String>> {
     let code = without_comments(before_tests(text));
-    let roots =
-        [("crate::", 0), ("flagstone::", 0), ("super::super::super::", 3), ("super::super::", 2), ("super::", 1)];
     let mut found = Vec::new();
-    for (root, up) in roots {
-        // `super` leads to the crate's root only from that depth.
-        if up != 0 && from.len() != up {
-            continue;
-        }
+    for root in ["crate::", "flagstone::", "self::", "super::"] {
         for (start, _) in code.match_indices(root) {
-            let is_path_inside = code[..start].ends_with("::") || code[..start].ends_with(is_word);
-            if !is_path_inside {
-                found.extend(names(&code[start + root.len()..]));
+            if code[..start].ends_with("::") || code[..start].ends_with(is_word) {
+                continue;
             }
+            let (mut rest, mut up) = (&code[start + root.len()..], usize::from(root == "super::"));
+            while let Some(behind) = rest.strip_prefix("super::") {
+                (rest, up) = (behind, up + 1);
+            }
+            let is_absolute = matches!(root, "crate::" | "flagstone::");
+            // A module inside a file goes up no further than the file's own.
+            let depth = if is_absolute { 0 } else { from.len().saturating_sub(up) };
+            found.extend(expand(rest).into_iter().map(|path| [&from[..depth], &path].concat()));
         }
     }
     found
 }
 
-/// The first segments of a path or of a group of paths, and the segments after them.
-fn names(rest: &str) -> Vec<Import> {
-    let Some(group) = rest.strip_prefix('{') else { return heads(rest) };
-    let mut found = Vec::new();
-    for path in top_level_parts(group) {
-        found.extend(heads(path.trim()));
+/// The paths of a path's text: groups are taken apart.
+fn expand(text: &str) -> Vec<Vec<String>> {
+    if let Some(group) = text.strip_prefix('{') {
+        return top_level_parts(group).into_iter().flat_map(|part| expand(part.trim())).collect();
     }
-    found
-}
-
-/// `store::{Options, Store}` is two imports of `store`; `store` is one, of no word.
-fn heads(path: &str) -> Vec<Import> {
-    let module: String = path.chars().take_while(|letter| is_word(*letter)).collect();
-    if !module.starts_with(|letter: char| letter.is_ascii_lowercase()) {
-        return Vec::new();
+    let segment: String = text.chars().take_while(|letter| is_word(*letter)).collect();
+    let behind = text[segment.len()..].strip_prefix("::");
+    let mut paths = behind.map_or_else(Vec::new, expand);
+    if paths.is_empty() {
+        paths.push(Vec::new());
     }
-    let import = |word: &str| Import { module: module.clone(), word: word.to_owned() };
-    let Some(after) = path[module.len()..].strip_prefix("::") else { return vec![import("")] };
-    let words = match after.strip_prefix('{') {
-        Some(group) => top_level_parts(group),
-        None => vec![after],
-    };
-    words.into_iter().map(|word| import(word.trim().split(|c| !is_word(c)).next().unwrap_or_default())).collect()
+    paths.iter_mut().for_each(|path| path.insert(0, segment.clone()));
+    paths
 }
 
 /// The parts between commas of a group whose opening brace has been read, up to its closing one.
@@ -194,6 +324,7 @@ fn top_level_parts(group: &str) -> Vec<&str> {
 
 fn before_tests(text: &str) -> &str {
     text.find("#[cfg(test)]\nmod tests")
+        .or_else(|| text.find("#[cfg(all(test, not(loom)))]\nmod tests {"))
         .or_else(|| text.find("#[cfg(test)]\npub(crate) mod testing"))
         .map_or(text, |at| &text[..at])
 }

@@ -1,7 +1,7 @@
 //! Lists of items, a little at a time: `lru_crawler metadump` and `mgdump`, `stats cachedump`.
 
 use super::{Answer, Commands};
-use crate::protocol::{Cachedump, ErrorText, ItemLines, Reply};
+use crate::protocol::{Cachedump, Failure, ItemLines, Reply};
 use crate::store::{ClassSet, ClassWalk, Held, Walk, Walked};
 use crate::time::{Expiry, Now};
 
@@ -46,14 +46,14 @@ impl Dump {
 impl Commands {
     pub(super) fn begin_cachedump(&self, request: Cachedump) -> Answer {
         let begun = match request {
-            _ if !self.shared.options.dumping => Err(ErrorText::CachedumpNotAllowed),
-            Cachedump::TooFewWords => Err(ErrorText::CachedumpTooFewWords),
-            Cachedump::NoNumber => Err(ErrorText::BadFormat),
+            _ if !self.shared.options.dumping => Err(Failure::CachedumpNotAllowed),
+            Cachedump::TooFewWords => Err(Failure::CachedumpTooFewWords),
+            Cachedump::NoNumber => Err(Failure::BadFormat),
             // memcached's pool of pages has no items.
             Cachedump::Items { class: 0, .. } => return Answer::Reply(Reply::End),
             Cachedump::Items { class, limit } => match self.store.class_walk(class) {
                 Some(walk) => Ok(Kind::Class { walk, left: if limit == 0 { u32::MAX } else { limit } }),
-                None => Err(ErrorText::CachedumpBadClass),
+                None => Err(Failure::CachedumpBadClass),
             },
         };
         match begun {

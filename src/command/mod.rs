@@ -4,29 +4,29 @@
 mod admin;
 mod arithmetic;
 mod auth;
-mod census;
+mod background;
 mod delete;
 mod detail;
 mod dump;
 mod fetch;
+mod listing;
 mod shared;
 mod stats;
 mod store;
 mod tuning;
-mod upkeep;
 mod watch;
 
 pub use admin::Answer;
-pub use arithmetic::Counted;
-pub use census::{Activity, CONNECTIONS_A_TURN, Census, CensusOffice, Inhabitant, Page};
 pub use dump::{Dump, Entry, unix_expiry};
-pub use fetch::Fetched;
-pub use shared::{ConnectionGauges, Options, Shared, SharedOptions};
-pub use store::{Arriving, Stored};
+pub use listing::{Activity, CONNECTIONS_A_TURN, ConnectionListing, ConnectionListings, ListedConnection, Page};
+pub use shared::{ConnectionGauges, Options, RestartReport, Shared, SharedOptions};
+pub use stats::Report;
+pub use store::Arriving;
 pub use tuning::Tuning;
 
 // What a fetch lends goes on to the output as it is, and what arrives goes straight where the store says.
-pub use crate::store::{Details, Hint, ItemView, Pinned, Room, Value};
+pub use crate::auth::{Exchange, Outcome, Response};
+pub use crate::store::{Claim, Hint, ItemView, Pinned, Room, Value};
 
 use crossbeam::utils::CachePadded;
 
@@ -44,7 +44,8 @@ pub struct Commands {
     local: Local,
     counters: Arc<CachePadded<CommandCounters>>,
     now: Now,
-    on_lines: Option<Call>,
+    /// Calls this thread when something has come for one of its clients: lines, or what SASL makes of it.
+    call: Call,
     prefixes: PrefixCounters,
     /// `stats detail` is on, as of this turn.
     counts_prefixes: bool,
@@ -59,7 +60,7 @@ impl Commands {
         local.set_recorder(Watch::recorder(shared.watch()));
         let counters = shared.counters().register();
         let prefixes = PrefixCounters::new(Arc::clone(shared.prefixes()));
-        Self { shared, store, local, counters, now, on_lines: None, prefixes, counts_prefixes: false }
+        Self { shared, store, local, counters, now, call: Call::nobody(), prefixes, counts_prefixes: false }
     }
 
     /// Begins a turn: this is the time until the next one. A `flush_all` whose time has come happens here, before
@@ -70,12 +71,25 @@ impl Commands {
         self.counts_prefixes = self.shared.prefixes().is_on();
         if self.shared.take_due_flush(now.seconds) {
             self.store.flush_all(None);
+            self.shared.note_planned_flush();
         }
+    }
+
+    /// Sets what calls this thread when something has come for one of its clients that is not from its socket.
+    pub fn on_news(&mut self, call: Call) {
+        self.call = call;
     }
 
     /// Ends a turn: what the store's thread part holds for others is handed in.
     pub fn end_turn(&mut self) {
         self.store.end_turn(&mut self.local);
+    }
+
+    /// Whether memory of large values that are gone is still to be freed: another turn should come soon.
+    #[must_use]
+    #[inline]
+    pub fn is_freeing(&self) -> bool {
+        self.local.is_freeing()
     }
 
     /// Whether there are so many items that looking ahead in the input saves more than it costs.
@@ -92,13 +106,13 @@ impl Commands {
         self.store.key(key).hash
     }
 
-    /// Has the place come near where an item is looked up whose key has this hash.
+    /// Prefetches the bucket of keys with this hash.
     #[inline]
     pub fn ask_for_place(&self, hash: u64) -> Hint {
         self.store.prefetch_bucket(hash)
     }
 
-    /// Has the item come near that a key may have, its place having come.
+    /// Prefetches the item that a key may have, once its bucket is here.
     #[inline]
     pub fn ask_for_item(&self, hint: Hint) {
         self.store.prefetch_item(hint);
@@ -136,10 +150,29 @@ impl Commands {
         self.store.unpin(&mut self.local, pinned);
     }
 
-    /// The time to live in seconds that an exptime gives; `None`: for ever.
+    /// Sets what calls this thread when there may be memory for a value of its that waits for it. Once.
+    pub fn on_memory(&mut self, call: impl Fn() + Send + Sync + 'static) {
+        self.local.on_memory(call);
+    }
+
+    /// Whether it was called so since it last asked.
     #[must_use]
-    pub fn ttl(&self, exptime: i32) -> Option<u32> {
-        ttl_of(self.expiry(exptime), self.now)
+    pub fn take_memory_call(&self) -> bool {
+        self.local.take_memory_call()
+    }
+
+    /// Whether any of the following three may hold.
+    #[must_use]
+    #[inline]
+    pub fn memory_is_tight(&self) -> bool {
+        self.store.memory_is_tight()
+    }
+
+    /// Whether values have waited for memory for some time: who holds some and sends nothing is to be closed.
+    #[must_use]
+    #[inline]
+    pub fn memory_is_waited_for(&self) -> bool {
+        self.store.memory_is_waited_for(self.now.seconds)
     }
 
     /// Whether clients hold more memory of large values that are gone than they may: slow ones are to be closed.
@@ -149,6 +182,19 @@ impl Commands {
         self.store.orphans_over_limit()
     }
 
+    /// Whether somebody found no memory lately.
+    #[must_use]
+    #[inline]
+    pub fn memory_is_short(&self) -> bool {
+        self.store.memory_is_short()
+    }
+
+    /// Whether readers hold more memory then than they may: slow ones are to be closed.
+    #[must_use]
+    pub fn readers_are_in_the_way(&self) -> bool {
+        self.store.readers_are_in_the_way()
+    }
+
     /// Whether a large value is gone, so that its memory is held for its reader alone.
     #[must_use]
     pub fn is_gone(&self, pinned: &Pinned) -> bool {
@@ -156,15 +202,9 @@ impl Commands {
     }
 
     #[inline]
-    fn expiry(&self, exptime: i32) -> Expiry {
-        if exptime == 0 { Expiry::Never } else { Expiry::from_exptime(i64::from(exptime), &self.now) }
+    fn expiry(&self, exptime: i64) -> Expiry {
+        if exptime == 0 { Expiry::Never } else { Expiry::from_exptime(exptime, &self.now) }
     }
-}
-
-/// The time to live in seconds that an expiry leaves; `None`: for ever.
-#[must_use]
-pub fn ttl_of(expiry: Expiry, now: Now) -> Option<u32> {
-    expiry.seconds_left(now.seconds)
 }
 
 #[cfg(test)]
@@ -172,7 +212,7 @@ pub(crate) mod testing {
     //! Commands over a small store, at a fixed time.
 
     use super::{Commands, Options, Shared, SharedOptions};
-    use crate::auth::Tokens;
+    use crate::auth::{SaslQueue, Tokens};
     use crate::store::{self, Store};
     use crate::sync::Arc;
     use crate::time::{Now, Seconds};
@@ -184,23 +224,35 @@ pub(crate) mod testing {
     }
 
     pub(crate) fn commands_with(options: Options, store: store::Options) -> Commands {
-        commands_of(options, store, None)
+        commands_of(options, store, None, None)
     }
 
     pub(crate) fn commands_with_tokens(file: &str) -> Commands {
         let tokens = Tokens::parse(file.as_bytes()).expect("well formed");
-        commands_of(Options::default(), store::Options::default(), Some(tokens))
+        commands_of(Options::default(), store::Options::default(), Some(tokens), None)
     }
 
-    fn commands_of(options: Options, store: store::Options, tokens: Option<Tokens>) -> Commands {
+    pub(crate) fn commands_with_sasl(queue: Arc<SaslQueue>) -> Commands {
+        commands_of(Options::default(), store::Options::default(), None, Some(queue))
+    }
+
+    fn commands_of(
+        options: Options,
+        store: store::Options,
+        tokens: Option<Tokens>,
+        sasl: Option<Arc<SaslQueue>>,
+    ) -> Commands {
         let settings = [("maxconns", "7"), ("verbosity", "9")];
         let shared = Shared::new(SharedOptions {
             options,
             store: Arc::new(Store::open(&store).expect("memory")),
+            tls: None,
             tokens,
+            sasl,
             settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             started: NOW,
             pid: 1,
+            restart: None,
             listeners: Vec::new(),
         });
         Commands::new(Arc::new(shared), NOW)

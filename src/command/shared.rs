@@ -1,16 +1,17 @@
 //! [`Shared`]: what all threads know about the commands, their counters and the connections.
 
-use super::census::CensusOffice;
+use super::listing::ConnectionListings;
 use super::tuning::Tuning;
-use crate::auth::{Gate, Tokens};
-use crate::store::{ClassReport, Store};
-use crate::sync::{Arc, AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering, Rank};
+use crate::auth::{Gate, SaslQueue, Tokens};
+use crate::protocol::Dialect;
+use crate::store::{ClassReport, Recovered, Store};
+use crate::sync::{Arc, AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Mutex, Ordering, Rank};
 use crate::telemetry::watch::{self, Watch};
-use crate::telemetry::{CommandCounters, CommandTotals, PrefixBook, Registry, StoreTotals, WatchTotals};
+use crate::telemetry::{
+    CommandCounters, CommandTotals, PrefixBook, Registry, StoreTotals, VERBOSITY_COMMANDS, WatchTotals, set_log_level,
+};
 use crate::time::{Now, Seconds};
-
-/// Verbosity of `-vv` and above: commands and replies are logged.
-const VERBOSITY_COMMANDS: u8 = 2;
+use crate::tls::Certificates;
 
 /// What the commands are told at start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,10 +40,14 @@ pub struct Options {
     pub watcher_log_bytes: usize,
     /// What `slabs automove` and `lru` may change.
     pub tuning: Tuning,
+    /// `slab_chunk_max`: memcached asks for the memory of longer items while they arrive, in bytes.
+    pub chunk_bytes_max: usize,
     /// `-D`: where a key's prefix ends, for `stats detail`.
     pub prefix_delimiter: u8,
     /// Whether `stats detail` is on from the start, as with `-D`.
     pub detail: bool,
+    /// `-B`: what all clients speak; `None`: the first byte of each tells.
+    pub dialect: Option<Dialect>,
 }
 
 impl Default for Options {
@@ -60,10 +65,21 @@ impl Default for Options {
             worker_log_bytes: 64 << 10,
             watcher_log_bytes: 256 << 10,
             tuning: Tuning::default(),
+            chunk_bytes_max: 512 << 10,
             prefix_delimiter: b':',
             detail: false,
+            dialect: None,
         }
     }
+}
+
+/// What became of the items that another run left.
+#[derive(Clone, Copy, Debug)]
+pub struct RestartReport {
+    /// How many were kept, and why others were not.
+    pub found: Recovered,
+    /// How long that took, in microseconds.
+    pub micros: u64,
 }
 
 /// What [`Shared`] is made of.
@@ -73,14 +89,20 @@ pub struct SharedOptions {
     pub options: Options,
     /// The items.
     pub store: Arc<Store>,
+    /// What the server shows to clients that speak TLS (`-Z`); `None`: nobody does.
+    pub tls: Option<Certificates>,
     /// What clients must show (`-Y`); `None`: everybody is served.
     pub tokens: Option<Tokens>,
+    /// Where what clients say of themselves is judged (`-S`); `None`: it is not asked for.
+    pub sasl: Option<Arc<SaslQueue>>,
     /// `stats settings`, in order. What may change is replaced by what holds when asked.
     pub settings: Vec<(String, String)>,
     /// The moment of the start.
     pub started: Now,
     /// The process's number.
     pub pid: u32,
+    /// What another run left; `None`: nothing, or nobody asked for that to be kept.
+    pub restart: Option<RestartReport>,
     /// The listeners' descriptors and addresses, for `stats conns`.
     pub listeners: Vec<(u32, String)>,
 }
@@ -112,38 +134,45 @@ pub struct Shared {
     pub(super) settings: Vec<(String, String)>,
     pub(super) started: Now,
     pub(super) pid: u32,
+    pub(super) restart: Option<RestartReport>,
     pub(super) baseline: Mutex<Baseline>,
     pub(super) tuning: Mutex<Tuning>,
     /// Who is let in; `None`: everybody.
     pub(super) gate: Option<Gate>,
+    pub(super) sasl: Option<Arc<SaslQueue>>,
+    tls: Option<Certificates>,
     store: Arc<Store>,
     watch: Arc<Watch>,
     counters: Registry<CommandCounters>,
     gauges: ConnectionGauges,
-    census: CensusOffice,
+    listings: ConnectionListings,
     prefixes: Arc<PrefixBook>,
     verbosity: AtomicU8,
-    /// The second a delayed `flush_all` waits for; 0: none.
-    flush_at: AtomicU32,
+    /// The second a delayed `flush_all` waits for, and above 32 bits the one it spares from; 0: none.
+    flush_at: AtomicU64,
 }
 
 impl Shared {
     /// Takes the options in.
     #[must_use]
     pub fn new(options: SharedOptions) -> Self {
-        let SharedOptions { options, store, tokens, settings, started, pid, listeners } = options;
+        let SharedOptions { options, store, tls, tokens, sasl, settings, started, pid, restart, listeners } = options;
         let verbosity = AtomicU8::new(options.verbosity);
         let (ring_bytes, watcher_bytes) = (options.worker_log_bytes, options.watcher_log_bytes);
         let tuning = Mutex::new(Rank::Server, options.tuning);
         let prefixes = PrefixBook::new(options.prefix_delimiter, options.detail, store.options().hash_seed);
+        let flush_at = AtomicU64::new(store.planned_flush());
         Self {
             options,
             settings,
             started,
             pid,
+            restart,
             baseline: Mutex::new(Rank::Server, Baseline::default()),
             tuning,
             gate: tokens.map(Gate::new),
+            sasl,
+            tls,
             store,
             watch: Arc::new(Watch::new(watch::Options { ring_bytes, watcher_bytes })),
             counters: Registry::new(),
@@ -152,10 +181,10 @@ impl Shared {
                 is_accepting: AtomicBool::new(true),
                 listen_disabled_micros: AtomicU64::new(0),
             },
-            census: CensusOffice::new(listeners),
+            listings: ConnectionListings::new(listeners),
             prefixes: Arc::new(prefixes),
             verbosity,
-            flush_at: AtomicU32::new(0),
+            flush_at,
         }
     }
 
@@ -175,6 +204,12 @@ impl Shared {
     #[must_use]
     pub fn gate(&self) -> Option<&Gate> {
         self.gate.as_ref()
+    }
+
+    /// What the server shows to clients that speak TLS; `None`: nobody does.
+    #[must_use]
+    pub fn tls(&self) -> Option<&Certificates> {
+        self.tls.as_ref()
     }
 
     /// The options of the start.
@@ -197,8 +232,8 @@ impl Shared {
 
     /// Where everybody's connections are asked for.
     #[must_use]
-    pub fn census(&self) -> &CensusOffice {
-        &self.census
+    pub fn listings(&self) -> &ConnectionListings {
+        &self.listings
     }
 
     /// Counts by the prefix of a key.
@@ -220,23 +255,29 @@ impl Shared {
         self.verbosity() >= VERBOSITY_COMMANDS
     }
 
-    /// Sets how much is said on stderr, with the filter of the `log` crate: 0 warnings, 1 news, 2 commands and
-    /// replies, above everything.
+    /// Sets how much is said on stderr.
     pub fn set_verbosity(&self, verbosity: u8) {
         // Relaxed: see `verbosity`.
         self.verbosity.store(verbosity, Ordering::Relaxed);
-        log::set_max_level(match verbosity {
-            0 => log::LevelFilter::Warn,
-            1 => log::LevelFilter::Info,
-            VERBOSITY_COMMANDS => log::LevelFilter::Debug,
-            _ => log::LevelFilter::Trace,
-        });
+        set_log_level(verbosity);
     }
 
-    /// Plans a `flush_all`, in place of one that is planned already; `None`: there is none any more.
-    pub(super) fn plan_flush(&self, at: Option<Seconds>) {
+    /// Plans a `flush_all`, in place of one that is planned already, by the first second it spares; `None`: there is
+    /// none any more. It comes with the second before, and once more for what is stored in that second.
+    pub(super) fn plan_flush(&self, spares_from: Option<Seconds>, now: Seconds) {
+        let planned = spares_from.map_or(0, |Seconds(last)| {
+            let first = if last - 1 > now.0 { last - 1 } else { last };
+            u64::from(last) << 32 | u64::from(first)
+        });
         // Relaxed: who takes it needs nothing else that was written before.
-        self.flush_at.store(at.map_or(0, |at| at.0), Ordering::Relaxed);
+        self.flush_at.store(planned, Ordering::Relaxed);
+        self.note_planned_flush();
+    }
+
+    /// Has another run know of the plan as it stands: after a flush that was due has been made.
+    #[cold]
+    pub(super) fn note_planned_flush(&self) {
+        self.store.note_planned_flush(self.flush_at.load(Ordering::Relaxed));
     }
 
     /// Whether the caller is to flush now: true for one caller only. Items die when the first turn after the
@@ -244,10 +285,18 @@ impl Shared {
     #[inline]
     pub(super) fn take_due_flush(&self, now: Seconds) -> bool {
         // Relaxed: see `plan_flush`.
-        let at = self.flush_at.load(Ordering::Relaxed);
-        if at == 0 || at > now.0 {
+        let planned = self.flush_at.load(Ordering::Relaxed);
+        planned != 0 && self.take_flush(planned, now)
+    }
+
+    #[cold]
+    fn take_flush(&self, planned: u64, now: Seconds) -> bool {
+        let (next, last) = (planned & u64::from(u32::MAX), planned >> 32);
+        let now = u64::from(now.0);
+        if next > now {
             return false;
         }
-        self.flush_at.compare_exchange(at, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        let left = if last > now { last << 32 | last } else { 0 };
+        self.flush_at.compare_exchange(planned, left, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }

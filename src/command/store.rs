@@ -1,8 +1,10 @@
 //! set, add, replace, append, prepend, cas, ms: values whole or in pieces.
 
 use super::Commands;
-use crate::protocol::{ErrorText, Mode, Reply, Store, StoreExtras};
-use crate::store::{self, Incoming, Key, Room, StoreOutcome, StoreRequest};
+use crate::limits::MEMCACHED_ITEM_OVERHEAD_BYTES;
+use crate::operation::Mode;
+use crate::protocol::{Failure, Reply, Store, Stored};
+use crate::store::{self, Claim, Incoming, Key, Room, StoreOutcome, StoreRequest};
 use crate::telemetry::PrefixEvent;
 use crate::telemetry::watch::{Kinds, StoreStatus};
 
@@ -16,29 +18,23 @@ pub struct Arriving {
     refusal_deletes: bool,
 }
 
-/// What became of a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stored {
-    /// What is answered.
-    pub reply: Reply,
-    /// The item's new version; 0: not stored.
-    pub cas: u64,
-    /// Length of the item's whole value; not stored: of the one that was sent.
-    pub value_len: usize,
-}
-
-impl Stored {
-    /// What became of a value that was not stored.
-    fn refused(reply: Reply, value_len: usize) -> Self {
-        Self { reply, cas: 0, value_len }
-    }
-}
-
 impl Arriving {
     /// Bytes of the value still to come.
     #[must_use]
     pub fn missing(&self) -> usize {
         self.incoming.missing()
+    }
+
+    /// Whether it holds memory.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.incoming.has_begun()
+    }
+
+    /// Its place among those that wait for memory, if it does.
+    #[must_use]
+    pub fn claim(&self) -> Option<Claim> {
+        self.incoming.claim()
     }
 }
 
@@ -58,11 +54,11 @@ impl Commands {
         if self.counts_prefixes {
             self.count_prefix_set(request);
         }
-        let extras = request.extras.map(|extras| self.store_extras(extras));
+        let extras = request.extras.map(|extras| extras.map(|exptime| self.expiry(exptime)));
         let asked = self.asked(request, hash, extras.as_ref());
         let outcome = self.store.store(&mut self.local, &asked, value, self.now.seconds);
         if matches!(outcome, StoreOutcome::TooLarge | StoreOutcome::NoMemory) {
-            return Stored::refused(self.refuse(request, asked.key, outcome), value.len());
+            return refused(self.refuse(request, asked.key, outcome), value.len());
         }
         self.count_store(request.mode, outcome, value.len())
     }
@@ -75,11 +71,11 @@ impl Commands {
         if self.counts_prefixes {
             self.count_prefix_set(request);
         }
-        let extras = request.extras.map(|extras| self.store_extras(extras));
+        let extras = request.extras.map(|extras| extras.map(|exptime| self.expiry(exptime)));
         let asked = self.asked(request, self.hash_of(request.key), extras.as_ref());
         let (value_len, mode) = (request.value_len, request.mode);
         match self.store.reserve(&asked, value_len) {
-            Some(incoming) => Ok(Arriving { incoming, mode, value_len, refusal_deletes: refusal_deletes(request) }),
+            Some(incoming) => Ok(Arriving { incoming, mode, value_len, refusal_deletes: request.refusal_deletes }),
             None => Err(self.refuse(request, asked.key, StoreOutcome::TooLarge)),
         }
     }
@@ -110,7 +106,7 @@ impl Commands {
 
     /// The same, whoever watches.
     pub(super) fn finish_now(&mut self, arriving: Arriving) -> Stored {
-        let outcome = self.store.commit(&mut self.local, arriving.incoming, words(arriving.mode), self.now.seconds);
+        let outcome = self.store.commit(&mut self.local, arriving.incoming, arriving.mode, self.now.seconds);
         self.count_store(arriving.mode, outcome, arriving.value_len)
     }
 
@@ -129,13 +125,13 @@ impl Commands {
         let reply = if self.store.is_too_large(request.key.len(), request.client_flags, request.value_len) {
             self.refuse(request, self.store.key(request.key), StoreOutcome::TooLarge)
         } else {
-            let extras = request.extras.map(|extras| self.store_extras(extras));
+            let extras = request.extras.map(|extras| extras.map(|exptime| self.expiry(exptime)));
             let asked = self.asked(request, self.hash_of(request.key), extras.as_ref());
             self.store.count_spoiled(&self.local, &asked, request.value_len);
             self.counters.cmd_set.bump();
-            Reply::Error(ErrorText::BadDataChunk)
+            Reply::Error(Failure::BadDataChunk)
         };
-        Stored::refused(reply, request.value_len)
+        refused(reply, request.value_len)
     }
 
     /// The same for a value that has arrived in pieces.
@@ -143,13 +139,19 @@ impl Commands {
         let value_len = arriving.value_len;
         self.store.abandon_spoiled(&mut self.local, arriving.incoming);
         self.counters.cmd_set.bump();
-        Stored::refused(Reply::Error(ErrorText::BadDataChunk), value_len)
+        refused(Reply::Error(Failure::BadDataChunk), value_len)
     }
 
-    /// Refuses a value that has arrived in part and finds no more memory.
+    /// Refuses a value that has arrived in part and finds no more memory. memcached finds that out before the first
+    /// byte comes, unless the item is longer than one of its chunks: then the old one stays, and nobody is told.
     #[cold]
     pub fn refuse_arriving(&mut self, arriving: Arriving) -> Reply {
-        let Arriving { incoming, mode, refusal_deletes, .. } = arriving;
+        let Arriving { incoming, mode, refusal_deletes, value_len } = arriving;
+        let item_bytes = incoming.key().bytes.len() + value_len + MEMCACHED_ITEM_OVERHEAD_BYTES;
+        if item_bytes > self.shared.options().chunk_bytes_max {
+            self.store.abandon(&mut self.local, incoming);
+            return Reply::Error(Failure::NoMemoryReading);
+        }
         self.tell_refused(incoming.key(), mode, StoreStatus::NoMemory, refusal_deletes);
         if refusal_deletes {
             self.store.discard(&mut self.local, incoming.key(), self.now.seconds);
@@ -161,7 +163,7 @@ impl Commands {
     /// Counts a store command for `stats detail`, whatever becomes of it. memcached does not count `ms`.
     #[cold]
     fn count_prefix_set(&mut self, request: &Store<'_>) {
-        if request.extras.is_none() {
+        if !request.extras.is_some_and(|extras| extras.is_meta) {
             self.prefixes.count(request.key, PrefixEvent::Set);
         }
     }
@@ -170,20 +172,11 @@ impl Commands {
     fn asked<'k>(&self, request: &Store<'k>, hash: u64, extras: Option<&'k store::StoreExtras>) -> StoreRequest<'k> {
         StoreRequest {
             key: Key { bytes: request.key, hash },
-            mode: words(request.mode),
+            mode: request.mode,
             client_flags: request.client_flags,
             expiry: self.expiry(request.exptime),
+            shows_cas: request.shows_cas,
             extras,
-        }
-    }
-
-    fn store_extras(&self, extras: &StoreExtras) -> store::StoreExtras {
-        store::StoreExtras {
-            compare: extras.compare,
-            or_stale: extras.or_stale,
-            create: extras.create.map(|exptime| self.expiry(exptime)),
-            own_cas: extras.own_cas,
-            binary_key: extras.binary_key,
         }
     }
 
@@ -209,7 +202,7 @@ impl Commands {
             StoreOutcome::TooLarge => self.count_too_large(),
             StoreOutcome::NoMemory => self.count_no_memory(),
         };
-        Stored::refused(reply, value_len)
+        refused(reply, value_len)
     }
 
     #[inline(never)]
@@ -222,14 +215,13 @@ impl Commands {
         }
     }
 
-    /// A value that cannot be had. After a failed set the old value is gone too: who asked for a new one must not
-    /// go on reading the old (memcached's rule, for set and every ms).
+    /// A value that cannot be had.
     #[cold]
     fn refuse(&mut self, request: &Store<'_>, key: Key<'_>, outcome: StoreOutcome) -> Reply {
         let is_large = outcome == StoreOutcome::TooLarge;
         let status = if is_large { StoreStatus::TooLarge } else { StoreStatus::NoMemory };
-        self.tell_refused(key, request.mode, status, refusal_deletes(request));
-        if refusal_deletes(request) {
+        self.tell_refused(key, request.mode, status, request.refusal_deletes);
+        if request.refusal_deletes {
             self.store.discard(&mut self.local, key, self.now.seconds);
         }
         if is_large { self.count_too_large() } else { self.count_no_memory() }
@@ -237,27 +229,16 @@ impl Commands {
 
     fn count_too_large(&self) -> Reply {
         self.counters.store_too_large.bump();
-        Reply::Error(ErrorText::TooLarge)
+        Reply::Error(Failure::TooLarge)
     }
 
     fn count_no_memory(&self) -> Reply {
         self.counters.store_no_memory.bump();
-        Reply::Error(ErrorText::NoMemoryStoring)
+        Reply::Error(Failure::NoMemoryStoring)
     }
 }
 
-fn refusal_deletes(request: &Store<'_>) -> bool {
-    request.mode == Mode::Set || request.extras.is_some_and(|extras| extras.refusal_deletes)
-}
-
-#[inline(always)]
-fn words(mode: Mode) -> store::Mode {
-    match mode {
-        Mode::Set => store::Mode::Set,
-        Mode::Add => store::Mode::Add,
-        Mode::Replace => store::Mode::Replace,
-        Mode::Append => store::Mode::Append,
-        Mode::Prepend => store::Mode::Prepend,
-        Mode::Cas(unique) => store::Mode::Cas(unique),
-    }
+/// What became of a value that was not stored.
+fn refused(reply: Reply, value_len: usize) -> Stored {
+    Stored { reply, cas: 0, value_len }
 }

@@ -1,4 +1,4 @@
-//! What `slabs automove` and `lru` set: memcached's knobs, kept and shown. But for `automove` no part of this store
+//! What `slabs automove` and `lru` set: memcached's settings, kept and shown. But for `automove` no part of this store
 //! has a use for them.
 
 use super::Shared;
@@ -6,7 +6,7 @@ use super::Shared;
 /// A millionth is the finest that fractions are told apart.
 const MILLIONTHS: i64 = 1_000_000;
 
-/// The knobs, as they stand.
+/// The settings, as they stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tuning {
     /// `slab_reassign`: pages may be moved.
@@ -15,6 +15,8 @@ pub struct Tuning {
     pub automove: u32,
     /// `slab_automove_ratio` in millionths.
     pub automove_ratio: i64,
+    /// `slab_automove_freeratio` in millionths.
+    pub automove_free_ratio: i64,
     /// `slab_automove_window` in seconds.
     pub automove_window: u32,
     /// `lru_maintainer`.
@@ -41,6 +43,7 @@ impl Default for Tuning {
             reassign: true,
             automove: 1,
             automove_ratio: MILLIONTHS * 8 / 10,
+            automove_free_ratio: MILLIONTHS / 100,
             automove_window: 10,
             lru_maintainer: true,
             segmented: true,
@@ -76,6 +79,7 @@ impl Shared {
             "slab_reassign" => yes(tuning.reassign),
             "slab_automove" => tuning.automove.to_string(),
             "slab_automove_ratio" => hundredths(tuning.automove_ratio),
+            "slab_automove_freeratio" => thousandths(tuning.automove_free_ratio),
             "slab_automove_window" => tuning.automove_window.to_string(),
             "lru_maintainer_thread" => yes(tuning.lru_maintainer),
             "lru_segmented" => yes(tuning.segmented),
@@ -97,20 +101,33 @@ fn yes(is_so: bool) -> String {
 
 /// With two digits after the point.
 fn hundredths(millionths: i64) -> String {
-    const HUNDREDTH: u64 = 10_000;
-    let rounded = (millionths.unsigned_abs() + HUNDREDTH / 2) / HUNDREDTH;
+    fraction(millionths, 2)
+}
+
+/// With three.
+fn thousandths(millionths: i64) -> String {
+    fraction(millionths, 3)
+}
+
+fn fraction(millionths: i64, digits: u32) -> String {
+    let (ones, width) = (10_u64.pow(digits), usize::try_from(digits).expect("32 bits fit"));
+    let least = MILLIONTHS.unsigned_abs() / ones;
+    let rounded = (millionths.unsigned_abs() + least / 2) / least;
     let sign = if millionths < 0 { "-" } else { "" };
-    format!("{sign}{}.{:02}", rounded / 100, rounded % 100)
+    format!("{sign}{}.{:0width$}", rounded / ones, rounded % ones)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::hundredths;
+    use super::{hundredths, thousandths};
 
     #[test]
-    fn fractions_have_two_digits() {
+    fn fractions_have_two_digits_or_three() {
         for (millionths, text) in [(0, "0.00"), (800_000, "0.80"), (2_005_000, "2.01"), (-1_500_000, "-1.50")] {
             assert_eq!(hundredths(millionths), text);
+        }
+        for (millionths, text) in [(10_000, "0.010"), (50_500, "0.051"), (-2_000_000, "-2.000")] {
+            assert_eq!(thousandths(millionths), text);
         }
     }
 }

@@ -4,11 +4,12 @@
 //! While nobody watches a command pays one branch on a flag of its turn. Watched, it looks a second time at the item
 //! for what only watchers want to know; between the looks another client may have changed it.
 
-use super::{Arriving, Commands, Counted, Stored};
-use crate::protocol::{Arithmetic, Delete, ErrorText, Mode, Reply, Store};
+use super::{Arriving, Commands};
+use crate::operation::Mode;
+use crate::protocol::{Arithmetic, Counted, Delete, Failure, Reply, Store, Stored};
 use crate::store::{Key, Miss, Peeked};
 use crate::sync::Arc;
-use crate::telemetry::watch::{Call, DeleteWord, Event, Kinds, Seen, StoreStatus, StoreWord, Watcher};
+use crate::telemetry::watch::{DeleteWord, Event, Kinds, Seen, StoreStatus, StoreWord, Watcher};
 use crate::time::Expiry;
 
 /// What a look has found: an item, or why there is none.
@@ -24,11 +25,6 @@ pub(super) struct Told<'k> {
 }
 
 impl Commands {
-    /// Sets what calls this thread when lines have come for one of its clients.
-    pub fn on_lines(&mut self, call: Call) {
-        self.on_lines = Some(call);
-    }
-
     /// Begins to watch, for a client of this thread.
     ///
     /// # Errors
@@ -38,16 +34,16 @@ impl Commands {
         &self,
         words: impl Iterator<Item = &'w [u8]>,
         is_pipelined: bool,
-    ) -> Result<Arc<Watcher>, ErrorText> {
+    ) -> Result<Arc<Watcher>, Failure> {
         if !self.shared.options.watch {
-            return Err(ErrorText::WatchNotAllowed);
+            return Err(Failure::WatchNotAllowed);
         }
         if is_pipelined {
-            return Err(ErrorText::WatchPipelined);
+            return Err(Failure::WatchPipelined);
         }
-        let kinds = Kinds::of_words(words).ok_or(ErrorText::UnknownCommand)?;
-        let call = self.on_lines.clone().unwrap_or_else(Call::nobody);
-        self.shared.watch().join(kinds, call).ok_or(ErrorText::WatchersTooMany)
+        let kinds = Kinds::of_words(words).ok_or(Failure::UnknownCommand)?;
+        let call = self.call.clone();
+        self.shared.watch().join(kinds, call).ok_or(Failure::WatchersTooMany)
     }
 
     /// Ends watching.
@@ -108,7 +104,7 @@ impl Commands {
     }
 
     #[cold]
-    pub(super) fn delete_watched(&mut self, request: Delete<'_>) -> Reply {
+    pub(super) fn delete_watched(&mut self, request: &Delete<'_>) -> Reply {
         let look = self.look(request.key);
         let reply = self.delete_now(request);
         self.tell_look(request.key, look);
@@ -122,7 +118,7 @@ impl Commands {
             self.tell_store(request.key, StoreStatus::Stored, StoreWord::Set, item);
         }
         if !extras.invalidate {
-            let word = if request.extras.is_some() { DeleteWord::MetaDelete } else { DeleteWord::Delete };
+            let word = if extras.is_meta { DeleteWord::MetaDelete } else { DeleteWord::Delete };
             let (class, size) = (item.class, size(item.value_len));
             self.tell(&Event::Delete { key: request.key, word, class, size });
         }
@@ -130,7 +126,7 @@ impl Commands {
     }
 
     #[cold]
-    pub(super) fn arithmetic_watched(&mut self, request: Arithmetic<'_>) -> Counted {
+    pub(super) fn arithmetic_watched(&mut self, request: &Arithmetic<'_>) -> Counted {
         let look = self.look(request.key);
         let counted = self.arithmetic_now(request);
         self.tell_look(request.key, look);

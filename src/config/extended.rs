@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::Exit;
+use super::exit::{Exit, USAGE};
 use super::numbers::{parse_factor, parse_integer};
-use super::upkeep::MODERN;
 
 /// Exit status of memcached for a wrong suboption.
 const WRONG: i32 = 1;
 /// Exit status for what is refused because it would promise too much, or does not fit together.
-const REFUSED: i32 = super::USAGE;
+const REFUSED: i32 = USAGE;
+
+/// The switches that `no_modern` turns off.
+pub(super) const MODERN: [&str; 5] =
+    ["maxconns_fast", "slab_reassign", "slab_automove", "lru_crawler", "lru_maintainer"];
 
 /// What follows a suboption's name.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +25,8 @@ enum Value {
     Word { words: &'static [&'static str], missing: &'static str, wrong: &'static str },
     /// A decimal within bounds.
     Integer { least: i64, most: i64, missing: &'static str, wrong: &'static str },
+    /// A number from 0 to `most`; any other has a line of its own.
+    Choice { most: i64, missing: &'static str, unreadable: &'static str, wrong: &'static str },
     /// As `Integer`, or nothing at all.
     OptionalInteger { least: i64, most: i64, wrong: &'static str },
     /// A number above 0 and below `below`.
@@ -41,7 +46,6 @@ enum Effect {
 
 type Row = (&'static str, Value, Effect);
 
-const TLS: Effect = Effect::Refused("TLS");
 const EXTSTORE: Effect = Effect::Refused("external storage");
 const PROXY: Effect = Effect::Refused("the proxy");
 const ANY: Value = Value::Text { missing: "" };
@@ -260,21 +264,68 @@ const TABLE: &[Row] = &[
     ),
     ("resp_obj_mem_limit", Value::None, Effect::None),
     ("track_sizes", Value::None, Effect::Acts),
+    (
+        "max_outage",
+        Value::Integer {
+            least: 0,
+            most: u32::MAX as i64,
+            missing: "Missing max_outage argument",
+            wrong: "could not parse argument to max_outage",
+        },
+        Effect::Acts,
+    ),
+    ("memory_file_reset", Value::None, Effect::Acts),
     ("inline_ascii_resp", Value::None, Effect::None),
     ("no_inline_ascii_resp", Value::None, Effect::None),
     ("drop_privileges", Value::None, Effect::Refused("the system call filter")),
     ("no_drop_privileges", Value::None, Effect::None),
     ("relaxed_privileges", Value::None, Effect::None),
-    ("ssl_chain_cert", ANY, TLS),
-    ("ssl_key", ANY, TLS),
-    ("ssl_verify_mode", ANY, TLS),
-    ("ssl_keyformat", ANY, TLS),
-    ("ssl_ciphers", ANY, TLS),
-    ("ssl_ca_cert", ANY, TLS),
-    ("ssl_wbuf_size", ANY, TLS),
-    ("ssl_session_cache", ANY, TLS),
-    ("ssl_kernel_tls", ANY, TLS),
-    ("ssl_min_version", ANY, TLS),
+    ("ssl_chain_cert", Value::Text { missing: "Missing ssl_chain_cert argument" }, Effect::Acts),
+    ("ssl_key", Value::Text { missing: "Missing ssl_key argument" }, Effect::Acts),
+    (
+        "ssl_verify_mode",
+        Value::Choice {
+            most: 3,
+            missing: "Missing ssl_verify_mode argument",
+            unreadable: "could not parse argument to ssl_verify_mode",
+            wrong: "Invalid ssl_verify_mode. Use help to see valid options.",
+        },
+        Effect::Acts,
+    ),
+    (
+        "ssl_keyformat",
+        Value::Integer {
+            least: i32::MIN as i64,
+            most: i32::MAX as i64,
+            missing: "Missing ssl_keyformat argument",
+            wrong: "could not parse argument to ssl_keyformat",
+        },
+        Effect::Acts,
+    ),
+    ("ssl_ciphers", Value::Text { missing: "Missing ssl_ciphers argument" }, Effect::Acts),
+    ("ssl_ca_cert", Value::Text { missing: "Missing ssl_ca_cert argument" }, Effect::Acts),
+    (
+        "ssl_wbuf_size",
+        Value::Integer {
+            least: 0,
+            most: (u32::MAX >> 10) as i64,
+            missing: "Missing ssl_wbuf_size argument",
+            wrong: "could not parse argument to ssl_wbuf_size",
+        },
+        Effect::Acts,
+    ),
+    ("ssl_session_cache", Value::None, Effect::Acts),
+    ("ssl_kernel_tls", Value::None, Effect::Acts),
+    (
+        "ssl_min_version",
+        Value::Choice {
+            most: 3,
+            missing: "Missing ssl_min_version argument",
+            unreadable: "could not parse argument to ssl_min_version",
+            wrong: "Invalid ssl_min_version. Use help to see valid options.",
+        },
+        Effect::Acts,
+    ),
     ("ext_path", ANY, EXTSTORE),
     ("ext_page_size", ANY, EXTSTORE),
     ("ext_wbuf_size", ANY, EXTSTORE),
@@ -415,9 +466,17 @@ fn check(kind: Value, value: Option<&str>) -> Result<&str, &'static str> {
     match (kind, value) {
         (Value::None, _) | (Value::OptionalInteger { .. }, None) => Ok(""),
         (Value::Text { missing }, value) => value.ok_or(missing),
-        (Value::Word { missing, .. } | Value::Integer { missing, .. } | Value::Factor { missing, .. }, None) => {
-            Err(missing)
-        }
+        (
+            Value::Word { missing, .. }
+            | Value::Integer { missing, .. }
+            | Value::Choice { missing, .. }
+            | Value::Factor { missing, .. },
+            None,
+        ) => Err(missing),
+        (Value::Choice { most, unreadable, wrong, .. }, Some(text)) => match parse_integer(text) {
+            None => Err(unreadable),
+            Some(number) => (0..=most).contains(&number).then_some(text).ok_or(wrong),
+        },
         (Value::Word { words, wrong, .. }, Some(text)) => words.contains(&text).then_some(text).ok_or(wrong),
         (Value::Integer { least, most, wrong, .. } | Value::OptionalInteger { least, most, wrong }, Some(text)) => {
             in_bounds(text, least, most).then_some(text).ok_or(wrong)
@@ -430,7 +489,7 @@ fn check(kind: Value, value: Option<&str>) -> Result<&str, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Extended, TABLE};
+    use super::{Effect, Extended, TABLE};
 
     fn parse(list: &str) -> Result<Extended, (i32, String)> {
         Extended::parse(std::iter::once(list)).map_err(|exit| (exit.code, exit.message))
@@ -440,6 +499,17 @@ mod tests {
     fn no_name_stands_twice() {
         for (number, (name, _, _)) in TABLE.iter().enumerate() {
             assert!(TABLE[..number].iter().all(|(earlier, _, _)| earlier != name), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_name_is_documented() {
+        let page = include_str!("../docs/options.md");
+        for (name, _, effect) in TABLE {
+            let is_refused = matches!(effect, Effect::Refused(_));
+            let family = name.split_inclusive('_').next().unwrap_or_default();
+            let is_named = ["`", "=", "["].iter().any(|end| page.contains(&format!("`{name}{end}")));
+            assert!(is_named || is_refused && page.contains(&format!("`{family}`")), "{name}");
         }
     }
 
@@ -468,6 +538,10 @@ mod tests {
             ("hash_algorithm=md5", "Unknown hash_algorithm option (jenkins, murmur3, xxh3)"),
             ("hot_lru_pct=80", "hot_lru_pct must be > 1 and < 80"),
             ("slab_automove_ratio=1", "slab_automove_ratio must be > 0 and < 1"),
+            ("ssl_chain_cert", "Missing ssl_chain_cert argument"),
+            ("ssl_verify_mode=x", "could not parse argument to ssl_verify_mode"),
+            ("ssl_verify_mode=4", "Invalid ssl_verify_mode. Use help to see valid options."),
+            ("ssl_min_version=-1", "Invalid ssl_min_version. Use help to see valid options."),
             ("lru_crawler_sleep=1000001", "LRU crawler sleep must be between 0 and 1 second"),
         ] {
             assert_eq!(parse(list), Err((1, line.to_owned())), "{list}");
@@ -479,7 +553,6 @@ mod tests {
         for list in [
             "hot_lru_pct=50,warm_lru_pct=50",
             "temporary_ttl=5,no_lru_maintainer",
-            "ssl_chain_cert=a",
             "ext_path=/a:1g",
             "proxy_config=a",
             "drop_privileges",

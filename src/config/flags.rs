@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::Exit;
+use super::exit::Exit;
 
 /// Flags that take a value: name used here and in long form, short form.
 const VALUED: [(&str, char); 20] = [
@@ -107,7 +107,7 @@ fn refusal(error: &clap::Error) -> Exit {
 mod tests {
     use std::ffi::OsString;
 
-    use super::{command, parse};
+    use super::{SWITCHES, VALUED, command, parse};
 
     fn words(line: &str) -> Vec<OsString> {
         std::iter::once("flagstone").chain(line.split_whitespace()).map(OsString::from).collect()
@@ -116,6 +116,14 @@ mod tests {
     #[test]
     fn the_definition_holds_together() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_is_documented() {
+        let page = include_str!("../docs/flags.md").replace("napi_ids", "napi-ids");
+        for (name, short) in VALUED.iter().chain(&SWITCHES) {
+            assert!(page.contains(&format!("`-{short}, --{name}")), "-{short}, --{name}");
+        }
     }
 
     #[test]

@@ -2,12 +2,14 @@
 //!
 //! Nothing is opened or started here, and nothing is asked of the machine but a seed.
 
+mod background;
+mod exit;
 mod extended;
 mod flags;
 mod help;
 mod numbers;
 mod settings;
-mod upkeep;
+mod tls;
 
 use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher};
@@ -15,15 +17,18 @@ use std::path::PathBuf;
 
 use clap::ArgMatches;
 
-use crate::net::{self, Endpoint, Port};
+use crate::net::{self, Endpoint, Port, Spoken, parse_mode};
+use crate::protocol::Dialect;
+use crate::tls::ClientCertificate;
 use crate::{auth, command, limits, store};
+pub use exit::{Exit, Output, USAGE};
 use extended::Extended;
 use numbers::{parse_factor, parse_integer, parse_megabytes, parse_size};
 
-/// Exit status for settings that do not fit together, or that promise what does not work yet (`EX_USAGE`).
-pub const USAGE: i32 = 64;
 /// Exit status of memcached for a number out of its bounds.
 const WRONG_NUMBER: i32 = 1;
+/// memcached's port.
+const DEFAULT_PORT: u16 = 11211;
 /// memcached's line for a `-I` that is too small.
 const ITEM_SIZE_TOO_SMALL: &str = "Item max size cannot be less than 1024 bytes.";
 /// memcached's pause between two steps of its crawler.
@@ -38,8 +43,12 @@ pub struct Config {
     pub net: net::Options,
     /// How items are kept.
     pub store: store::Options,
+    /// `-e`: the file whose memory the items lie in, and how it begins.
+    pub memory_file: Option<(PathBuf, store::Restart)>,
     /// How clients are served.
     pub clients: Clients,
+    /// `-Z`: what TLS is told; `None`: it is not spoken.
+    pub tls: Option<crate::tls::Options>,
     /// Who is served.
     pub auth: auth::Options,
     /// Which commands are allowed, and what `stats` knows of the start.
@@ -84,40 +93,6 @@ pub struct Process {
     pub verbosity: u8,
 }
 
-/// Where an [`Exit`]'s message goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// It is what was asked for.
-    Stdout,
-    /// It says what is wrong.
-    Stderr,
-}
-
-/// The command line asks for no server: for a text, or for what cannot be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exit {
-    /// The exit status.
-    pub code: i32,
-    /// Lines without the last line's end.
-    pub message: String,
-    /// Where the message goes.
-    pub output: Output,
-}
-
-impl Exit {
-    fn error(code: i32, message: String) -> Self {
-        Self { code, message, output: Output::Stderr }
-    }
-
-    fn usage(message: impl Into<String>) -> Self {
-        Self::error(USAGE, message.into())
-    }
-
-    fn text(message: String) -> Self {
-        Self { code: 0, message, output: Output::Stdout }
-    }
-}
-
 impl Config {
     /// Lets in fewer clients than `-c` asked for: the machine does not give more descriptors.
     pub fn lower_connections_max(&mut self, connections_max: usize) {
@@ -132,14 +107,17 @@ impl Config {
     pub fn from_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, Exit> {
         let flags = Flags(flags::parse(args.into_iter().collect())?);
         flags.answer_texts()?;
+        flags.refuse_beside_sasl()?;
         flags.refuse_beside_tokens()?;
-        flags.refuse_promises()?;
+        flags.check_protocol()?;
         let extended = Extended::parse(flags.all("extended"))?;
         let clients = flags.clients(&extended)?;
         let mut config = Self {
             net: flags.net(&extended)?,
             store: flags.store(clients.workers, &extended)?,
-            auth: auth::Options { file: flags.value("auth-file").map(PathBuf::from) },
+            memory_file: flags.memory_file(&extended)?,
+            tls: flags.tls(&extended)?,
+            auth: auth::Options { file: flags.value("auth-file").map(PathBuf::from), sasl: flags.has("enable-sasl") },
             commands: flags.commands(&clients, &extended)?,
             clients,
             process: flags.process(),
@@ -148,6 +126,7 @@ impl Config {
         };
         config.settings = settings::list(&config, &extended, &flags.words());
         config.warnings = flags.warnings(&config, &extended);
+        config.warnings.extend(tls::warnings(&config, &extended));
         Ok(config)
     }
 }
@@ -188,6 +167,24 @@ impl Flags {
         Ok(())
     }
 
+    /// SASL is binary, over a stream: with `-S` nothing else is spoken (memcached's rule and words). It takes tokens
+    /// beside it, and then asks for them alone; one way to be let in must be the one that was meant.
+    fn refuse_beside_sasl(&self) -> Result<(), Exit> {
+        if !self.has("enable-sasl") {
+            return Ok(());
+        }
+        if matches!(self.value("protocol"), Some("auto" | "ascii")) {
+            return Err(Exit::usage("ERROR: You cannot allow the ASCII protocol while using SASL."));
+        }
+        if is_on(self.port("udp-port")?) {
+            return Err(Exit::usage("ERROR: Cannot enable UDP while using binary SASL authentication."));
+        }
+        if self.value("auth-file").is_some() {
+            return Err(Exit::usage("-S and -Y exclude each other: SASL is binary, and tokens are text"));
+        }
+        Ok(())
+    }
+
     /// Tokens are text, over a stream: with `-Y` nothing else is spoken (memcached's rule and words).
     fn refuse_beside_tokens(&self) -> Result<(), Exit> {
         if self.value("auth-file").is_none() {
@@ -197,32 +194,17 @@ impl Flags {
             let line = "ERROR: You cannot allow the BINARY protocol while using ascii authentication tokens.";
             return Err(Exit::usage(line));
         }
-        if self.value("udp-port").and_then(parse_port).is_some_and(|port| port != Port::Off) {
+        if is_on(self.port("udp-port")?) {
             return Err(Exit::usage("Cannot use UDP with ascii authentication enabled (-U 0 to disable)"));
         }
         Ok(())
     }
 
-    /// Nothing starts open, unencrypted or forgetful that was asked not to.
-    fn refuse_promises(&self) -> Result<(), Exit> {
-        let refused = |what: &str| Err(Exit::usage(format!("{what} is not supported yet")));
-        if self.has("enable-sasl") {
-            return refused("SASL authentication (-S)");
-        }
-        if self.has("enable-ssl") {
-            return refused("TLS (-Z)");
-        }
-        if self.value("memory-file").is_some() {
-            return refused("a restart that keeps the cache (-e)");
-        }
-        match self.value("udp-port").map(|text| parse_port(text).ok_or(text)) {
-            None | Some(Ok(Port::Off)) => {}
-            Some(Ok(_)) => return refused("UDP (-U)"),
-            Some(Err(text)) => return Err(wrong_port(text)),
-        }
+    /// What `-B` names is spoken.
+    fn check_protocol(&self) -> Result<(), Exit> {
         match self.value("protocol") {
-            None | Some("auto" | "ascii") => Ok(()),
-            Some("binary") => refused("the binary protocol (-B binary)"),
+            None | Some("auto") => Ok(()),
+            Some(name) if Dialect::named(name).is_some() => Ok(()),
             Some(other) => Err(Exit::usage(format!(
                 "Invalid value for binding protocol: {other}\n -- should be one of auto, binary, or ascii"
             ))),
@@ -241,34 +223,54 @@ impl Flags {
         Ok(net::Options { endpoints: self.endpoints()?, backlog, socket_mark: mark.unwrap_or(0) })
     }
 
+    fn port(&self, name: &str) -> Result<Option<Port>, Exit> {
+        self.value(name).map(|text| parse_port(text).ok_or_else(|| wrong_port(text))).transpose()
+    }
+
     fn endpoints(&self) -> Result<Vec<Endpoint>, Exit> {
-        let port = match self.value("port") {
-            None => Port::Number(11211),
-            Some(text) => parse_port(text).ok_or_else(|| wrong_port(text))?,
-        };
+        let has_tls = self.has("enable-ssl");
+        let datagram_port = self.port("udp-port")?.unwrap_or(Port::Off);
+        // A port for UDP is one for TCP, too (memcached's rule).
+        let of_datagrams = Some(datagram_port).filter(|port| is_on(Some(*port)));
+        let port = self.port("port")?.or(of_datagrams).unwrap_or(Port::Number(DEFAULT_PORT));
         let mode = match self.value("unix-mask") {
             None => 0o700,
-            Some(text) => u32::from_str_radix(text, 8)
-                .ok()
-                .filter(|mode| *mode <= 0o777)
-                .ok_or_else(|| Exit::usage(format!("Invalid mask {text}: up to 777, in octal")))?,
+            Some(text) => {
+                parse_mode(text).ok_or_else(|| Exit::usage(format!("Invalid mask {text}: up to 777, in octal")))?
+            }
         };
         if let Some(path) = self.value("unix-socket") {
-            return Ok(vec![Endpoint::Unix { path: PathBuf::from(path), mode }]);
+            return Ok(vec![Endpoint::Unix { path: PathBuf::from(path), mode, spoken: None }]);
         }
+        let Some(lists) = self.0.get_many::<String>("listen") else {
+            let tls = has_tls.then_some(ClientCertificate::AsConfigured);
+            let tcp = (port != Port::Off).then_some(Endpoint::Tcp { host: None, port, tls, spoken: None });
+            let udp = of_datagrams.map(|port| Endpoint::Udp { host: None, port });
+            return Ok(tcp.into_iter().chain(udp).collect());
+        };
+        let lists: Result<Vec<_>, _> = lists.map(|list| net::parse_list(list)).collect();
+        let addresses = lists.map_err(|wrong| Exit::usage(wrong.to_string()))?.concat();
+        self.check_tls_tags(&addresses)?;
+        if addresses.is_empty() {
+            // memcached listens nowhere then. An empty variable of a script must not open a server to all.
+            return Err(Exit::usage("-l names no address; without -l all interfaces are listened on"));
+        }
+        let any_speaks = |spoken| addresses.iter().any(|address| address.spoken == Some(spoken));
+        if self.value("auth-file").is_some() && any_speaks(Spoken::Binary) {
+            return Err(Exit::usage("Cannot use binary protocol when ascii authentication enabled"));
+        }
+        if self.has("enable-sasl") && (any_speaks(Spoken::Text) || any_speaks(Spoken::Negotiated)) {
+            return Err(Exit::usage("-S speaks binary alone, at every address of -l"));
+        }
+        let udp: Vec<_> =
+            addresses.iter().filter_map(|address| Endpoint::of_datagrams(address, datagram_port)).collect();
+        let streams = addresses.into_iter().filter_map(|address| Endpoint::from_address(address, port, mode, has_tls));
         let mut endpoints = Vec::new();
-        for list in self.all("listen") {
-            for address in net::parse_list(list).map_err(|wrong| Exit::usage(wrong.to_string()))? {
-                let Some(endpoint) = Endpoint::from_address(address, port) else { continue };
-                // As with memcached, an address may be given twice.
-                if !endpoints.contains(&endpoint) {
-                    endpoints.push(endpoint);
-                }
+        for endpoint in streams.chain(udp) {
+            // As with memcached, an address may be given twice.
+            if !endpoints.contains(&endpoint) {
+                endpoints.push(endpoint);
             }
-        }
-        // `-l ''` names nothing, and is all interfaces with memcached too.
-        if self.all("listen").all(str::is_empty) && port != Port::Off {
-            endpoints.push(Endpoint::Tcp { host: None, port });
         }
         Ok(endpoints)
     }
@@ -279,6 +281,10 @@ impl Flags {
             Some(text) => parse_megabytes(text)
                 .ok_or_else(|| Exit::usage(format!("Invalid memory limit {text}: a number of megabytes")))?,
         };
+        if limit_bytes > limits::MEMORY_BYTES_MAX {
+            let most = limits::MEMORY_BYTES_MAX >> 20;
+            return Err(Exit::usage(format!("Cannot set memory limit higher than {most} megabytes.")));
+        }
         let item_bytes_max = self.item_bytes_max(limit_bytes)?;
         extended.check_item_size(item_bytes_max)?;
         let growth_factor = match self.value("slab-growth-factor").map(parse_factor) {
@@ -301,6 +307,7 @@ impl Flags {
             evict: !self.has("disable-evictions"),
             cas: !self.has("disable-cas"),
             large_pages: self.has("enable-largepages"),
+            few_addresses: false,
             sweep: extended.is_on("lru_crawler"),
             sweep_pause_micros: extended.number("lru_crawler_sleep").unwrap_or(SWEEP_PAUSE_MICROS),
             sweep_items_max: extended.number("lru_crawler_tocrawl").unwrap_or(0),
@@ -309,6 +316,17 @@ impl Flags {
             track_sizes: extended.has("track_sizes"),
             hash_seed: random_seed(),
         })
+    }
+
+    /// The file and what `-o` says of it, which means nothing without it.
+    fn memory_file(&self, extended: &Extended) -> Result<Option<(PathBuf, store::Restart)>, Exit> {
+        let seconds = extended.integer("max_outage").and_then(|seconds| u64::try_from(seconds).ok());
+        let restart = store::Restart { outage_seconds_max: seconds, reset: extended.has("memory_file_reset") };
+        match self.value("memory-file") {
+            Some(path) => Ok(Some((PathBuf::from(path), restart))),
+            None if restart == store::Restart::default() => Ok(None),
+            None => Err(Exit::usage("-o max_outage and memory_file_reset say what becomes of the file of -e")),
+        }
     }
 
     fn item_bytes_max(&self, limit_bytes: u64) -> Result<usize, Exit> {
@@ -375,9 +393,20 @@ impl Flags {
             worker_log_bytes: kilobytes("worker_logbuf_size", 64),
             watcher_log_bytes: kilobytes("watcher_logbuf_size", 256),
             tuning: extended.tuning(),
+            chunk_bytes_max: usize::try_from(extended.chunk_bytes_max()).unwrap_or(usize::MAX),
             prefix_delimiter,
             detail: delimiter.is_some(),
+            dialect: self.dialect(),
         })
+    }
+
+    /// What all clients speak; `None`: the first byte of each tells.
+    fn dialect(&self) -> Option<Dialect> {
+        match self.value("auth-file") {
+            Some(_) => Some(Dialect::TEXT),
+            None if self.has("enable-sasl") => Some(Dialect::OF_SASL),
+            None => self.value("protocol").and_then(Dialect::named),
+        }
     }
 
     fn process(&self) -> Process {
@@ -394,10 +423,10 @@ impl Flags {
     fn words(&self) -> settings::Words<'_> {
         settings::Words {
             port: self.value("port"),
+            udp_port: self.value("udp-port"),
             listen: self.all("listen").filter(|list| !list.is_empty()).collect::<Vec<_>>().join(","),
             unix_mask: self.value("unix-mask"),
             delimiter: self.value("delimiter").and_then(|text| text.chars().next()),
-            protocol: self.value("protocol"),
             auth_file: self.value("auth-file"),
             napi_ids: self.value("napi-ids"),
         }
@@ -405,12 +434,15 @@ impl Flags {
 
     fn warnings(&self, config: &Config, extended: &Extended) -> Vec<String> {
         let mut lines = Vec::new();
-        if config.auth.file.is_none() && config.net.endpoints.iter().any(Endpoint::is_all_interfaces) {
+        if config.auth == auth::Options::default() && config.net.endpoints.iter().any(Endpoint::is_all_interfaces) {
             lines.push(
                 "listening on all interfaces without authentication: whoever reaches the port reads and changes \
                  everything; -l 127.0.0.1 keeps it to this machine"
                     .to_owned(),
             );
+        }
+        if self.value("unix-socket").is_some() && self.port("udp-port").is_ok_and(is_on) {
+            lines.push("no UDP: with -s nothing but the unix socket is listened on".to_owned());
         }
         if config.net.endpoints.is_empty() {
             lines.push("listening nowhere: -p 0 and no address with a port of its own".to_owned());
@@ -434,6 +466,11 @@ impl Flags {
         }
         lines
     }
+}
+
+/// Whether this asks to listen.
+fn is_on(port: Option<Port>) -> bool {
+    port.is_some_and(|port| port != Port::Off)
 }
 
 fn parse_port(text: &str) -> Option<Port> {

@@ -1,18 +1,21 @@
-//! The lines of `stats settings`, in memcached's order, as a build of it without TLS, external storage and
-//! proxy prints them.
+//! The lines of `stats settings`, in memcached's order, as a build of it without external storage and proxy
+//! prints them.
 //!
 //! What has no effect here shows what was given, or memcached's default: tools look for the line, and a
 //! missing one breaks them.
 
-use super::Config;
 use super::extended::Extended;
+use super::{Config, tls};
 use crate::net::Endpoint;
+use crate::protocol::Dialect;
 
 /// Words of the command line that are shown as they were written.
 #[derive(Debug)]
 pub(super) struct Words<'a> {
     /// `-p`.
     pub(super) port: Option<&'a str>,
+    /// `-U`.
+    pub(super) udp_port: Option<&'a str>,
     /// All `-l`, joined.
     pub(super) listen: String,
     /// `-a`.
@@ -20,7 +23,6 @@ pub(super) struct Words<'a> {
     /// `-D`.
     pub(super) delimiter: Option<char>,
     /// `-B`.
-    pub(super) protocol: Option<&'a str>,
     /// `-Y`.
     pub(super) auth_file: Option<&'a str>,
     /// `-N`.
@@ -36,9 +38,11 @@ pub(super) fn list(config: &Config, extended: &Extended, words: &Words<'_>) -> L
     lines.extend(slabs(config, extended));
     lines.extend(crawler(config, extended));
     lines.extend(lru(config, extended));
+    lines.extend([("slab_automove_freeratio", text(extended, "slab_automove_freeratio", "0.010"))]);
+    lines.extend(encryption(config, extended));
     lines.extend([
         ("num_napi_ids", words.napi_ids.unwrap_or("0").to_owned()),
-        ("memory_file", "(null)".to_owned()),
+        ("memory_file", memory_file(config)),
         ("client_flags_size", "4".to_owned()),
     ]);
     lines
@@ -47,14 +51,15 @@ pub(super) fn list(config: &Config, extended: &Extended, words: &Words<'_>) -> L
 fn listening(config: &Config, words: &Words<'_>) -> Lines {
     let socket = config.net.endpoints.iter().find_map(|endpoint| match endpoint {
         Endpoint::Unix { path, .. } => Some(path.display().to_string()),
-        Endpoint::Tcp { .. } => None,
+        Endpoint::Tcp { .. } | Endpoint::Udp { .. } => None,
     });
+    let udp_port = words.udp_port.filter(|port| *port != "0");
     let inter = if words.listen.is_empty() { "NULL".to_owned() } else { words.listen.clone() };
     vec![
         ("maxbytes", config.store.limit_bytes.to_string()),
         ("maxconns", config.clients.connections_max.to_string()),
-        ("tcpport", words.port.unwrap_or("11211").to_owned()),
-        ("udpport", "0".to_owned()),
+        ("tcpport", words.port.or(udp_port).unwrap_or("11211").to_owned()),
+        ("udpport", words.udp_port.unwrap_or("0").to_owned()),
         ("inter", inter),
         ("verbosity", config.process.verbosity.to_string()),
         ("oldest", "0".to_owned()),
@@ -66,8 +71,7 @@ fn listening(config: &Config, words: &Words<'_>) -> Lines {
 
 fn serving(config: &Config, words: &Words<'_>) -> Lines {
     let workers = config.clients.workers.to_string();
-    let is_ascii = words.protocol == Some("ascii") || words.auth_file.is_some();
-    let protocol = if is_ascii { "ascii" } else { "auto-negotiate" };
+    let protocol = config.commands.dialect.map_or("auto-negotiate", Dialect::name);
     vec![
         ("shutdown_command", yes(config.commands.shutdown)),
         ("growth_factor", format!("{:.2}", config.store.growth_factor.unwrap_or(1.25))),
@@ -80,7 +84,7 @@ fn serving(config: &Config, words: &Words<'_>) -> Lines {
         ("cas_enabled", yes(config.store.cas)),
         ("tcp_backlog", config.net.backlog.to_string()),
         ("binding_protocol", protocol.to_owned()),
-        ("auth_enabled_sasl", yes(false)),
+        ("auth_enabled_sasl", yes(config.auth.sasl)),
         ("auth_enabled_ascii", words.auth_file.unwrap_or("no").to_owned()),
         ("item_size_max", config.store.item_bytes_max.to_string()),
         ("maxconns_fast", yes(config.clients.refuse_fast)),
@@ -132,6 +136,37 @@ fn lru(config: &Config, extended: &Extended) -> Lines {
         ("track_sizes", yes(extended.has("track_sizes"))),
         ("inline_ascii_response", yes(false)),
     ]
+}
+
+fn encryption(config: &Config, extended: &Extended) -> Lines {
+    let write_kilobytes = extended.number("ssl_wbuf_size").unwrap_or(tls::WRITE_KILOBYTES);
+    vec![
+        ("ssl_enabled", yes(config.tls.is_some())),
+        ("ssl_chain_cert", text(extended, "ssl_chain_cert", "(null)")),
+        ("ssl_key", text(extended, "ssl_key", "(null)")),
+        ("ssl_verify_mode", extended.integer("ssl_verify_mode").map_or("0", openssl_verify_mode).to_owned()),
+        ("ssl_keyformat", text(extended, "ssl_keyformat", "1")),
+        ("ssl_ciphers", text(extended, "ssl_ciphers", "NULL")),
+        ("ssl_ca_cert", text(extended, "ssl_ca_cert", "NULL")),
+        ("ssl_wbuf_size", (u64::from(write_kilobytes) << 10).to_string()),
+        ("ssl_session_cache", yes(extended.has("ssl_session_cache"))),
+        ("ssl_kernel_tls", yes(extended.has("ssl_kernel_tls"))),
+        ("ssl_min_version", tls::version_text(extended).to_owned()),
+    ]
+}
+
+/// memcached shows the mode as OpenSSL's bits: peer 1, fail without one 2, once 4.
+fn openssl_verify_mode(mode: i64) -> &'static str {
+    match mode {
+        1 => "1",
+        2 => "3",
+        3 => "7",
+        _ => "0",
+    }
+}
+
+fn memory_file(config: &Config) -> String {
+    config.memory_file.as_ref().map_or_else(|| "(null)".to_owned(), |(path, _)| path.display().to_string())
 }
 
 fn text(extended: &Extended, name: &str, default: &str) -> String {

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use super::{Config, Exit, Output};
-use crate::net::{Endpoint, Port};
+use crate::net::{Endpoint, Port, Spoken};
 
 fn parse(line: &str) -> Result<Config, Exit> {
     Config::from_args(std::iter::once("flagstone").chain(line.split_whitespace()).map(OsString::from))
@@ -20,7 +20,15 @@ fn refused(line: &str, code: i32, message: &str) {
 }
 
 fn tcp(host: Option<&str>, port: Port) -> Endpoint {
-    Endpoint::Tcp { host: host.map(str::to_owned), port }
+    Endpoint::Tcp { host: host.map(str::to_owned), port, tls: None, spoken: None }
+}
+
+fn udp(host: Option<&str>, port: Port) -> Endpoint {
+    Endpoint::Udp { host: host.map(str::to_owned), port }
+}
+
+fn unix(mode: u32) -> Endpoint {
+    Endpoint::Unix { path: "a".into(), mode, spoken: None }
 }
 
 #[test]
@@ -66,6 +74,10 @@ fn numbers_out_of_bounds_are_refused_in_memcacheds_words() {
         ("-I 33m", "Cannot set item size limit higher than 1/2 of memory max."),
         ("-m 1", "Cannot set item size limit higher than 1/2 of memory max."),
         ("-m 4096 -I 1025m", "Cannot set item size limit higher than a gigabyte."),
+        ("-m 33554433", "Cannot set memory limit higher than 33554432 megabytes."),
+        ("-m 2147483647", "Cannot set memory limit higher than 33554432 megabytes."),
+        ("-m 17592186044415", "Cannot set memory limit higher than 33554432 megabytes."),
+        ("-m 18446744073709551615", "Invalid memory limit 18446744073709551615: a number of megabytes"),
         ("-m 1g", "Invalid memory limit 1g: a number of megabytes"),
         ("-N 5", "Number of napi_ids(5) cannot be greater than number of threads(4)"),
         ("-B x", "Invalid value for binding protocol: x\n -- should be one of auto, binary, or ascii"),
@@ -79,18 +91,7 @@ fn numbers_out_of_bounds_are_refused_in_memcacheds_words() {
 
 #[test]
 fn what_protects_or_promises_is_refused_until_it_works() {
-    for line in [
-        "-S",
-        "-Z",
-        "-e file",
-        "-U 11211",
-        "-U -1",
-        "-B binary",
-        "-o ssl_key=a",
-        "-o ext_path=a:1g",
-        "-o proxy_config=a",
-        "-l notls:127.0.0.1",
-    ] {
+    for line in ["-o ext_path=a:1g", "-o proxy_config=a"] {
         let exit = parse(line).expect_err(line);
         assert_eq!(exit.code, 64, "{line}");
         assert!(exit.message.contains("not supported yet"), "{line}: {}", exit.message);
@@ -100,10 +101,43 @@ fn what_protects_or_promises_is_refused_until_it_works() {
 }
 
 #[test]
+fn with_sasl_only_binary_over_streams_is_spoken() {
+    for (line, said) in [
+        ("-S -B auto", "ASCII"),
+        ("-S -B ascii", "ASCII"),
+        ("-S -U 1", "UDP"),
+        ("-S -l proto[ascii]:[::1]", "binary alone"),
+        ("-S -l proto[negotiating]:[::1]", "binary alone"),
+    ] {
+        let exit = parse(line).expect_err(line);
+        assert_eq!(exit.code, 64, "{line}");
+        assert!(exit.message.contains(said), "{line}: {}", exit.message);
+    }
+    let config = good("-S -l proto[binary]:[::1]");
+    assert!(config.auth.sasl);
+}
+
+#[test]
+fn a_memory_file_is_taken_with_what_is_said_of_it() {
+    let config = good("-e file -o max_outage=60,memory_file_reset");
+    let restart = crate::store::Restart { outage_seconds_max: Some(60), reset: true };
+    assert_eq!(config.memory_file, Some(("file".into(), restart)));
+    assert!(config.settings.contains(&("memory_file", "file".to_owned())));
+    assert!(good("").settings.contains(&("memory_file", "(null)".to_owned())));
+    for line in ["-o max_outage=60", "-o memory_file_reset"] {
+        assert_eq!(parse(line).expect_err(line).code, 64, "{line}");
+    }
+}
+
+#[test]
 fn with_tokens_only_text_over_streams_is_spoken() {
-    for (line, said) in
-        [("-Y f -B auto", "BINARY"), ("-Y f -B binary", "BINARY"), ("-Y f -U 1", "UDP"), ("-Y f -U -1", "UDP")]
-    {
+    for (line, said) in [
+        ("-Y f -B auto", "BINARY"),
+        ("-Y f -B binary", "BINARY"),
+        ("-Y f -U 1", "UDP"),
+        ("-Y f -U -1", "UDP"),
+        ("-Y f -l proto[binary]:[::1]", "binary"),
+    ] {
         let exit = parse(line).expect_err(line);
         assert_eq!(exit.code, 64, "{line}");
         assert!(exit.message.contains(said), "{line}: {}", exit.message);
@@ -122,16 +156,16 @@ fn texts_go_to_stdout_with_status_0() {
         let exit = parse(line).expect_err(line);
         assert_eq!((exit.code, exit.output), (0, Output::Stdout), "{line}");
     }
-    assert_eq!(parse("-V").expect_err("a text").message, "memcached 1.6.45-flagstone-0.1.0");
+    assert_eq!(parse("-V").expect_err("a text").message, "memcached 1.6.45\nflagstone 0.1.0");
 }
 
 #[test]
 fn help_promises_nothing_that_does_not_work() {
     let help = parse("-h").expect_err("a text").message;
-    for word in ["enable-ssl", "sasl", "Sasl", "ext_path", "proxy_config", "memory-file"] {
+    for word in ["ext_path", "proxy_config"] {
         assert!(!help.contains(word), "{word}");
     }
-    for word in ["unix-socket=<file>", "auth-file", "--port=<num>", "maxconns_fast", "idle_timeout"] {
+    for word in ["enable-ssl", "unix-socket=<file>", "enable-sasl", "auth-file", "--port=<num>", "maxconns_fast"] {
         assert!(help.contains(word), "{word}");
     }
 }
@@ -148,10 +182,52 @@ fn ports_and_addresses_combine() {
         ("-p 5 -l 127.0.0.1:0", vec![tcp(local, Port::Any)]),
         ("-l 127.0.0.1:5,[::1]", vec![tcp(local, Port::Number(5)), tcp(Some("::1"), Port::Number(11211))]),
         ("-l 127.0.0.1 -l 127.0.0.1", vec![tcp(local, Port::Number(11211))]),
-        ("-s a -a 666 -p 1", vec![Endpoint::Unix { path: "a".into(), mode: 0o666 }]),
+        ("-s a -a 666 -p 1", vec![unix(0o666)]),
     ] {
         assert_eq!(good(line).net.endpoints, expected, "{line}");
     }
+}
+
+#[test]
+fn datagrams_are_taken_where_connections_are_and_only_when_asked_for() {
+    let local = Some("127.0.0.1");
+    let number = Port::Number;
+    for (line, expected) in [
+        ("-U 0 -p 1", vec![tcp(None, number(1))]),
+        ("-U 5", vec![tcp(None, number(5)), udp(None, number(5))]),
+        ("-U -1", vec![tcp(None, Port::Any), udp(None, Port::Any)]),
+        ("-U 5 -p 1", vec![tcp(None, number(1)), udp(None, number(5))]),
+        ("-U 5 -p 0", vec![udp(None, number(5))]),
+        ("-U 5 -p 1 -l 127.0.0.1", vec![tcp(local, number(1)), udp(local, number(5))]),
+        ("-U 5 -p 1 -l 127.0.0.1:7", vec![tcp(local, number(7)), udp(local, number(7))]),
+        ("-U 5 -p 1 -l unix:a", vec![unix(0o700)]),
+        ("-U 5 -s a", vec![unix(0o700)]),
+    ] {
+        assert_eq!(good(line).net.endpoints, expected, "{line}");
+    }
+    let settings = good("-U 5 -l 127.0.0.1").settings;
+    for setting in [("tcpport", "5"), ("udpport", "5")] {
+        assert!(settings.iter().any(|(name, value)| (*name, value.as_str()) == setting), "{setting:?}");
+    }
+    assert_eq!(good("-U 5 -s a").warnings.len(), 1, "no UDP");
+    let encrypted = good("-Z -o ssl_chain_cert=a,ssl_key=b -U 5 -l 127.0.0.1").warnings;
+    assert!(encrypted.iter().any(|line| line.contains("UDP is not encrypted")), "{encrypted:?}");
+}
+
+#[test]
+fn files_are_listened_on_beside_other_addresses() {
+    let local = tcp(Some("127.0.0.1"), Port::Number(5));
+    for (line, expected) in [
+        ("-p 5 -l 127.0.0.1,unix:a", vec![local.clone(), unix(0o700)]),
+        ("-p 5 -l unix:a:666 -l 127.0.0.1", vec![unix(0o666), local]),
+        ("-a 755 -l unix:a", vec![unix(0o755)]),
+        ("-p 0 -l unix:a", vec![unix(0o700)]),
+    ] {
+        assert_eq!(good(line).net.endpoints, expected, "{line}");
+    }
+    let spoken = Some(Spoken::Text);
+    let expected = Endpoint::Tcp { host: Some("::1".to_owned()), port: Port::Number(5), tls: None, spoken };
+    assert_eq!(good("-p 5 -l proto[ascii]:tag[one]:[::1]").net.endpoints, [expected]);
 }
 
 #[test]

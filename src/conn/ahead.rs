@@ -1,38 +1,41 @@
 //! Looking ahead in the input: memory that the next requests need is asked for before the first of them is served,
 //! so that they wait for it together and not one after the other.
 
-use super::{BLOCK_END, Connection, State, Step, Turn, get_hashed};
+use super::serve::get_hashed;
+use super::{Connection, State, Step, Turn};
 use crate::command::{Commands, Hint};
-use crate::protocol::ascii::classic::{Plain, parse_plain};
-use crate::protocol::ascii::token::{NextKey, next_key};
+use crate::protocol::{Dialect, KeyLine, NextKey, Plain, PlainForm, PlainHead, with_plain_form};
 
 /// Keys looked at together: as many as a processor has ways to wait for memory, and a few more.
 const KEYS_MAX: usize = 16;
 
-/// Has the place come near that the plain request at the head of the input needs.
+/// Prefetches the bucket that the plain request at the head of the input needs.
 #[inline(always)]
-pub(super) fn look_at_first(input: &[u8], commands: &Commands) -> Option<Hint> {
-    let (request, _) = parse_plain(input)?;
-    Some(commands.ask_for_place(commands.hash_of(request.key())))
+pub(super) fn look_at_first(dialect: Dialect, input: &[u8], commands: &Commands) -> Option<Hint> {
+    with_plain_form!(dialect, Form => look_at_plain::<Form>(input, commands))
+}
+
+#[inline(always)]
+fn look_at_plain<F: PlainForm>(input: &[u8], commands: &Commands) -> Option<Hint> {
+    let head = F::parse(input)?;
+    Some(commands.ask_for_place(commands.hash_of(head.key())))
 }
 
 /// A plain request, read ahead.
 #[derive(Clone, Copy, Debug)]
-struct PlainAhead<'i> {
-    request: Plain<'i>,
+struct PlainAhead<'i, F> {
+    head: PlainHead<'i, F>,
     hash: u64,
-    line_len: usize,
     /// Where it ends in the input, its value included.
     end: usize,
 }
 
-impl<'i> PlainAhead<'i> {
+impl<'i, F: PlainForm> PlainAhead<'i, F> {
     /// The plain request at a place of the input.
     #[inline(always)]
     fn read(input: &'i [u8], start: usize, hash: impl FnOnce(&[u8]) -> u64) -> Option<Self> {
-        let (request, line_len) = parse_plain(input.get(start..)?)?;
-        let value_len = request.value_len().map_or(0, |value_len| value_len + BLOCK_END.len());
-        Some(Self { request, hash: hash(request.key()), line_len, end: start + line_len + value_len })
+        let head = F::parse(input.get(start..)?)?;
+        Some(Self { head, hash: hash(head.key()), end: start + head.whole_len() })
     }
 }
 
@@ -40,31 +43,40 @@ impl Connection {
     /// Serves plain requests at the head of the input, each of which is read and hashed once; where there are several,
     /// their memory is asked for before. The first one's hash may be known: its memory was asked for then, and it is
     /// served alone. `None`: there is no plain request, or none may be served.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn serve_ahead(&mut self, known: Option<u64>, input: &[u8], turn: &mut Turn<'_>) -> Option<Step> {
+        with_plain_form!(self.dialect?, Form => self.serve_ahead_in::<Form>(known, input, turn))
+    }
+
+    #[inline(never)]
+    fn serve_ahead_in<F: PlainForm>(&mut self, known: Option<u64>, input: &[u8], turn: &mut Turn<'_>) -> Option<Step> {
         if !matches!(self.state, State::Ready) || turn.requests_left == 0 || turn.logged_as.is_some() {
             return None;
         }
-        let first = PlainAhead::read(
+        let first = PlainAhead::<F>::read(
             input,
             0,
             #[inline(always)]
             |key| known.unwrap_or_else(|| turn.commands.hash_of(key)),
         )?;
-        self.has_begun = true;
         if known.is_some() || first.end >= input.len() {
-            return Some(self.serve_plain(&first, input, turn));
+            return Some(self.serve_plain_hashed(&first.head, first.hash, input, turn));
+        }
+        if F::COMES_IN_RUNS
+            && let Some(step) = serve_gets::<F>(input, turn)
+        {
+            return Some(step);
         }
         Some(self.serve_together(first, input, turn))
     }
 
     #[inline(never)]
-    fn serve_together(&mut self, first: PlainAhead<'_>, input: &[u8], turn: &mut Turn<'_>) -> Step {
+    fn serve_together<F: PlainForm>(&mut self, first: PlainAhead<'_, F>, input: &[u8], turn: &mut Turn<'_>) -> Step {
         let mut ahead = [const { None }; KEYS_MAX];
         let count = read_together(first, input, turn.commands, &mut ahead);
         let mut used = 0;
         for next in ahead[..count].iter().flatten() {
-            let step = self.serve_plain(next, &input[used..], turn);
+            let step = self.serve_plain_hashed(&next.head, next.hash, &input[used..], turn);
             used += step.used;
             if step.next.is_some() || !matches!(self.state, State::Ready) {
                 return Step { used, ..step };
@@ -76,24 +88,15 @@ impl Connection {
         }
         Step::on(used)
     }
-
-    /// Serves a request that the input begins with.
-    #[inline(always)]
-    fn serve_plain(&mut self, plain: &PlainAhead<'_>, input: &[u8], turn: &mut Turn<'_>) -> Step {
-        match plain.request {
-            Plain::Get(key) => get_hashed(key, plain.hash, plain.line_len, turn),
-            Plain::Set(store) => self.store(&store, None, Some(plain.hash), plain.line_len, input, turn),
-        }
-    }
 }
 
-/// Reads the plain requests behind the first and has the places of all, then their items come near; how many they are.
+/// Reads the plain requests behind the first and prefetches the buckets of all, then their items; how many they are.
 #[inline(always)]
-fn read_together<'i>(
-    first: PlainAhead<'i>,
+fn read_together<'i, F: PlainForm>(
+    first: PlainAhead<'i, F>,
     input: &'i [u8],
     commands: &Commands,
-    ahead: &mut [Option<PlainAhead<'i>>; KEYS_MAX],
+    ahead: &mut [Option<PlainAhead<'i, F>>; KEYS_MAX],
 ) -> usize {
     let mut hints = [Hint::default(); KEYS_MAX];
     hints[0] = commands.ask_for_place(first.hash);
@@ -116,6 +119,61 @@ fn read_together<'i>(
     }
     for &hint in &hints[..count] {
         commands.ask_for_item(hint);
+    }
+    count
+}
+
+/// A plain get, read ahead.
+#[derive(Clone, Copy, Debug)]
+struct GetAhead<'i, F> {
+    key: &'i [u8],
+    hash: u64,
+    form: F,
+    /// Its length in the input.
+    len: usize,
+}
+
+/// Serves the plain gets at the head of the input, which are several; `None`: there is one, or none.
+#[inline(never)]
+fn serve_gets<F: PlainForm>(input: &[u8], turn: &mut Turn<'_>) -> Option<Step> {
+    let mut used = 0;
+    loop {
+        let mut gets = [const { None }; KEYS_MAX];
+        let count = read_gets::<F>(&input[used..], turn, &mut gets);
+        if count < 2 {
+            break;
+        }
+        for get in gets[..count].iter().flatten() {
+            if turn.output.is_full() {
+                return Some(Step::on(used));
+            }
+            used += get.len;
+            get_hashed(get.key, get.hash, get.form, turn);
+        }
+    }
+    (used > 0).then(|| Step::on(used))
+}
+
+/// Reads the next plain gets and prefetches the buckets of all, then their items; how many they are.
+#[inline(never)]
+fn read_gets<'i, F: PlainForm>(
+    input: &'i [u8],
+    turn: &Turn<'_>,
+    gets: &mut [Option<GetAhead<'i, F>>; KEYS_MAX],
+) -> usize {
+    let mut hints = [Hint::default(); KEYS_MAX];
+    let mut rest = input;
+    let mut count = 0;
+    for (place, hint) in gets.iter_mut().zip(&mut hints).take(turn.requests_left) {
+        let Some(PlainHead { plain: Plain::Get(key), form, len }) = F::parse(rest) else { break };
+        let hash = turn.commands.hash_of(key);
+        *hint = turn.commands.ask_for_place(hash);
+        *place = Some(GetAhead { key, hash, form, len });
+        rest = &rest[len..];
+        count += 1;
+    }
+    for &hint in &hints[..count] {
+        turn.commands.ask_for_item(hint);
     }
     count
 }
@@ -151,14 +209,14 @@ pub(super) struct LineKeys<'i> {
 }
 
 impl<'i> LineKeys<'i> {
-    /// Reads keys from the rest of a line, which may not have ended yet; where that pays, it has their places and then
-    /// their items come near.
+    /// Reads keys from the rest of a line, which may not have ended yet; where that pays, it prefetches their buckets
+    /// and then their items.
     #[inline(never)]
-    pub(super) fn read(input: &'i [u8], commands: &Commands) -> Self {
+    pub(super) fn read(line: KeyLine, input: &'i [u8], commands: &Commands) -> Self {
         let mut read = Self { keys: [LineKey::default(); KEYS_MAX], count: 0, after: After::More };
         let mut rest = input;
         for place in &mut read.keys {
-            let (key, used, is_last) = match next_key(rest) {
+            let (key, used, is_last) = match line.next_key(rest) {
                 NextKey::Key { key, used } => (key, used, false),
                 NextKey::Last { key, used } => (key, used, true),
                 NextKey::End { used } => {

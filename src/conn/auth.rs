@@ -1,12 +1,11 @@
-//! A connection before its client has shown a token. Nothing of what it says is logged: it may be a password.
+//! A connection whose client is not authenticated. Nothing of what it says is logged: it may be a password.
 
 use super::{Connection, State, Step, Turn};
-use crate::protocol::Reply;
-use crate::protocol::ascii::auth::{self, Opening};
+use crate::protocol::{AuthParsed, Dialect, Reply, TOKEN_ASKED, credentials, parse_auth};
 
 /// How far a client that is not let in has come.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Knock {
+pub(super) enum Awaited {
     /// Before a line.
     Line,
     /// Before the token that its line announced, of so many bytes with its end.
@@ -16,32 +15,32 @@ pub(super) enum Knock {
 impl Connection {
     /// A client that is to show a token first.
     #[must_use]
-    pub fn stranger() -> Self {
-        // Its protocol is known: tokens are text.
-        Self { state: State::Stranger(Knock::Line), has_begun: true, ..Self::new() }
+    pub fn unauthenticated() -> Self {
+        Self { state: State::Unauthenticated(Awaited::Line), dialect: Some(Dialect::TEXT), ..Self::new() }
     }
 
-    /// Hears what a stranger says. Each line is answered, where memcached answers the last of those that come together.
+    /// Takes what a client says that is not authenticated. Each line is answered, where memcached answers the last of
+    /// those that come together.
     #[cold]
-    pub(super) fn stranger_step(&mut self, knock: Knock, input: &[u8], turn: &mut Turn<'_>) -> Step {
-        match knock {
-            Knock::Line => self.opening(input, turn),
-            Knock::Token { block_len } => self.token(block_len, input, turn),
+    pub(super) fn authenticate(&mut self, awaited: Awaited, input: &[u8], turn: &mut Turn<'_>) -> Step {
+        match awaited {
+            Awaited::Line => self.token_line(input, turn),
+            Awaited::Token { block_len } => self.token(block_len, input, turn),
         }
     }
 
-    fn opening(&mut self, input: &[u8], turn: &mut Turn<'_>) -> Step {
-        match auth::parse(input) {
-            Opening::Incomplete => Step::stop(0, super::Next::Read),
-            Opening::Hang => self.hang(input),
-            Opening::Token { block_len, used } => {
-                self.state = State::Stranger(Knock::Token { block_len });
+    fn token_line(&mut self, input: &[u8], turn: &mut Turn<'_>) -> Step {
+        match parse_auth(input) {
+            AuthParsed::Incomplete => Step::stop(0, super::Next::Read),
+            AuthParsed::Hang => self.hang(input),
+            AuthParsed::Token { block_len, used } => {
+                self.state = State::Unauthenticated(Awaited::Token { block_len });
                 Step::on(used)
             }
-            Opening::Refused { .. } if turn.requests_left == 0 => Step::stop(0, super::Next::Yield),
-            Opening::Refused { error, used } => {
+            AuthParsed::Refused { .. } if turn.requests_left == 0 => Step::stop(0, super::Next::Yield),
+            AuthParsed::Refused { failure, used } => {
                 turn.requests_left -= 1;
-                turn.output.push_reply(Reply::Error(error));
+                TOKEN_ASKED.push_reply(turn.output.bytes(), Reply::Error(failure));
                 Step::on(used)
             }
         }
@@ -53,12 +52,12 @@ impl Connection {
             return Step::stop(0, super::Next::Yield);
         }
         turn.requests_left -= 1;
-        let reply = match auth::credentials(block) {
+        let reply = match credentials(block) {
             Ok((user, password)) => turn.commands.authenticate(user, password),
-            Err(error) => Reply::Error(error),
+            Err(failure) => Reply::Error(failure),
         };
-        self.state = if reply == Reply::Stored { State::Ready } else { State::Stranger(Knock::Line) };
-        turn.output.push_reply(reply);
+        self.state = if reply == Reply::Stored { State::Ready } else { State::Unauthenticated(Awaited::Line) };
+        TOKEN_ASKED.push_reply(turn.output.bytes(), reply);
         Step::on(block_len)
     }
 }
@@ -69,9 +68,9 @@ mod tests {
     use super::super::{Connection, Next};
     use crate::command::testing::commands_with_tokens;
 
-    fn stranger() -> Client {
+    fn unauthenticated() -> Client {
         let mut client = Client::with(commands_with_tokens("user:pass\n"));
-        client.connection = Connection::stranger();
+        client.connection = Connection::unauthenticated();
         client
     }
 
@@ -79,7 +78,7 @@ mod tests {
     fn a_token_opens_wherever_it_is_cut() {
         let request = b"set x 0 0 9\r\nuser pass\r\nget a\r\n";
         for cut in 0..request.len() {
-            let (mut client, (head, tail)) = (stranger(), request.split_at(cut));
+            let (mut client, (head, tail)) = (unauthenticated(), request.split_at(cut));
             let replies = [client.send(head).0, client.send(tail).0].concat();
             assert_eq!(replies, b"STORED\r\nEND\r\n", "cut at {cut}");
         }
@@ -87,7 +86,7 @@ mod tests {
 
     #[test]
     fn everything_else_is_refused_line_by_line() {
-        let mut client = stranger();
+        let mut client = unauthenticated();
         let refused = "CLIENT_ERROR unauthenticated\r\n";
         assert_eq!(client.ask(b"get a\r\nversion noreply\r\n\x80binary\r\n"), refused.repeat(3));
         assert_eq!(client.ask(b"set x 0 0 9\r\nuser pasS\r\n"), "CLIENT_ERROR authentication failure\r\n");
@@ -98,8 +97,8 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_has_no_more_than_its_share_of_a_turn() {
-        let mut client = stranger();
+    fn who_is_unauthenticated_has_no_more_than_its_share_of_a_turn() {
+        let mut client = unauthenticated();
         client.budget = 2;
         assert_eq!(client.turn(&b"version\r\n".repeat(5)), Next::Yield);
         assert_eq!(client.written().len(), 2 * "CLIENT_ERROR unauthenticated\r\n".len());
@@ -107,7 +106,7 @@ mod tests {
 
     #[test]
     fn who_is_silent_is_idle_before_and_in_a_token() {
-        let mut client = stranger();
+        let mut client = unauthenticated();
         assert!(client.connection.is_idle());
         client.ask(b"set x 0 0 9\r\nuser");
         assert!(client.connection.is_idle());

@@ -2,38 +2,14 @@
 
 use std::io::IoSliceMut;
 
-use super::BLOCK_END;
-use super::meta::KeptAsked;
-use crate::command::{Arriving, Commands, Room, Stored};
-use crate::protocol::Reply;
+use crate::command::{Arriving, Claim, Commands, Room};
+use crate::protocol::{Asked, AskedKept, Reply, Stored};
 
 /// A value on its way, and how what becomes of it is answered.
 #[derive(Debug)]
 pub(super) struct Body {
     arriving: Arriving,
-    answer: Answer,
-}
-
-/// How a store is answered when its value is there.
-#[derive(Debug)]
-pub(super) enum Answer {
-    /// As the classic commands are.
-    Classic {
-        /// Not at all.
-        noreply: bool,
-    },
-    /// As a meta command is.
-    Meta(KeptAsked),
-}
-
-impl Answer {
-    /// What an error is answered with: meta commands always tell.
-    pub(super) fn to_error(&self, error: Reply) -> Option<Reply> {
-        match self {
-            Self::Classic { noreply: true } => None,
-            Self::Classic { noreply: false } | Self::Meta(_) => Some(error),
-        }
-    }
+    asked: AskedKept,
 }
 
 /// What became of filling.
@@ -52,8 +28,8 @@ pub(super) enum Progress {
 }
 
 impl Body {
-    pub(super) fn new(arriving: Arriving, answer: Answer) -> Self {
-        Self { arriving, answer }
+    pub(super) fn new(arriving: Arriving, asked: &Asked<'_>) -> Self {
+        Self { arriving, asked: asked.keep() }
     }
 
     /// Moves input into the item. Returns how many bytes it took.
@@ -72,10 +48,11 @@ impl Body {
             commands.filled(&mut self.arriving, n);
             used += n;
         }
-        match input[used..].get(..BLOCK_END.len()) {
+        let value_end = self.asked.asked().value_end();
+        match input[used..].get(..value_end.len()) {
             None => (used, Progress::Hungry),
-            Some(end) if end == BLOCK_END => (used + BLOCK_END.len(), Progress::Whole),
-            Some(_) => (used + BLOCK_END.len(), Progress::Spoiled),
+            Some(end) if end == value_end => (used + end.len(), Progress::Whole),
+            Some(end) => (used + end.len(), Progress::Spoiled),
         }
     }
 
@@ -93,9 +70,19 @@ impl Body {
     }
 
     /// Stores the value, or refuses it for its end.
-    pub(super) fn finish(self, is_sound: bool, commands: &mut Commands) -> (Stored, Answer) {
-        let Self { arriving, answer } = self;
-        (if is_sound { commands.finish(arriving) } else { commands.spoil_arriving(arriving) }, answer)
+    pub(super) fn finish(self, is_sound: bool, commands: &mut Commands) -> (Stored, AskedKept) {
+        let Self { arriving, asked } = self;
+        (if is_sound { commands.finish(arriving) } else { commands.spoil_arriving(arriving) }, asked)
+    }
+
+    /// Its place among those that wait for memory, if it does.
+    pub(super) fn claim(&self) -> Option<Claim> {
+        self.arriving.claim()
+    }
+
+    /// Whether bytes of the value have come.
+    pub(super) fn has_begun(&self) -> bool {
+        self.arriving.has_begun()
     }
 
     /// Bytes of the value still to come.
@@ -105,12 +92,12 @@ impl Body {
 
     /// Bytes of the value and its end still to come.
     pub(super) fn missing(&self) -> usize {
-        self.arriving.missing() + BLOCK_END.len()
+        self.arriving.missing() + self.asked.asked().value_end().len()
     }
 
-    /// Gives the value up for want of memory: what the client is told, if anything.
-    pub(super) fn refuse(self, commands: &mut Commands) -> Option<Reply> {
-        self.answer.to_error(commands.refuse_arriving(self.arriving))
+    /// Gives the value up for want of memory: what the client is told.
+    pub(super) fn refuse(self, commands: &mut Commands) -> (Reply, AskedKept) {
+        (commands.refuse_arriving(self.arriving), self.asked)
     }
 
     /// Gives the value up.

@@ -1,11 +1,10 @@
-//! A list of items on its way out: as many lines a turn as others can wait for, never more than the client takes.
+//! A list of items on its way out: as many lines a turn as others can wait for, never more than the client takes. Only
+//! the text protocol asks for one.
 
 use super::{Connection, Next, State, Step, Turn};
-use crate::bytes::Buffer;
 use crate::command::{Dump, Entry, unix_expiry};
 use crate::limits::OUTPUT_HIGH_WATER_BYTES;
-use crate::protocol::ItemLines;
-use crate::protocol::ascii::dump::{Listed, push_cachedump, push_dump_end, push_metadump, push_mgdump};
+use crate::protocol::{ItemLine, ItemLines, Listed, push_item, push_items_end};
 use crate::time::Now;
 
 /// A turn ends when so many lines are written, some twenty microseconds of them: others on this thread wait so long.
@@ -42,7 +41,7 @@ impl Dumping {
         for _ in 0..STEPS_A_TURN {
             goes_on = turn.commands.dump_on(&mut self.dump, |entry| {
                 let before = out.len();
-                push_entry(out, lines, &entry, now);
+                push_item(out, &item_line(lines, &entry, now));
                 lines_left = lines_left.saturating_sub(1);
                 let fits = out.len() - start <= bytes_left;
                 if !fits {
@@ -59,23 +58,26 @@ impl Dumping {
     }
 }
 
-fn push_entry(out: &mut Buffer, lines: ItemLines, entry: &Entry<'_>, now: Now) {
+fn item_line<'a>(lines: ItemLines, entry: &Entry<'a>, now: Now) -> ItemLine<'a> {
     match entry {
-        Entry::Walked(item) if lines == ItemLines::Mgdump => push_mgdump(out, item.key, item.details.has_binary_key),
-        Entry::Walked(item) => push_metadump(
-            out,
-            &Listed {
-                key: item.key,
-                expires: unix_expiry(item.details.expiry, now),
-                accessed: now.unix() - i64::from(item.details.idle_seconds),
-                cas: item.cas,
-                was_fetched: item.details.was_fetched,
-                class: item.details.class,
-                item_bytes: item.details.item_bytes,
-                client_flags: item.client_flags,
-            },
-        ),
-        Entry::Held(item) => push_cachedump(out, item.key, item.value_len, unix_expiry(item.expiry, now).unwrap_or(0)),
+        Entry::Walked(item) if lines == ItemLines::Mgdump => {
+            ItemLine::Mgdump { key: item.key, is_base64: item.details.has_binary_key }
+        }
+        Entry::Walked(item) => ItemLine::Metadump(Listed {
+            key: item.key,
+            expires: unix_expiry(item.details.expiry, now),
+            accessed: now.unix() - i64::from(item.details.idle_seconds),
+            cas: item.cas,
+            was_fetched: item.details.was_fetched,
+            class: item.details.class,
+            item_bytes: item.details.item_bytes,
+            client_flags: item.client_flags,
+        }),
+        Entry::Held(item) => ItemLine::Cachedump {
+            key: item.key,
+            value_len: item.value_len,
+            expires: unix_expiry(item.expiry, now).unwrap_or(0),
+        },
     }
 }
 
@@ -86,7 +88,7 @@ impl Connection {
         if dumping.write(turn) {
             return Step::stop(0, Next::Rest);
         }
-        push_dump_end(turn.output.bytes(), dumping.dump.lines());
+        push_items_end(turn.output.bytes(), dumping.dump.lines());
         self.state = State::Ready;
         Step::on(0)
     }

@@ -11,16 +11,14 @@ use std::io::IoSlice;
 use crate::bytes::Buffer;
 use crate::command::{Commands, ItemView, Pinned, Value};
 use crate::limits::{OUTPUT_HIGH_WATER_BYTES, WHOLE_VALUE_BYTES_MAX};
-use crate::protocol::Reply;
-use crate::protocol::ascii::meta::{self, Asked};
-use crate::protocol::ascii::{VALUE_HEAD_BYTES_MAX, VALUE_TAIL, push_reply, push_value, push_value_head};
-
-/// Room for the line before a value, in any dialect.
-const HEAD_BYTES_MAX: usize =
-    if meta::HEAD_BYTES_MAX > VALUE_HEAD_BYTES_MAX { meta::HEAD_BYTES_MAX } else { VALUE_HEAD_BYTES_MAX };
+use crate::protocol::{Asked, Fetch, HEAD_BYTES_MAX, Hit, TAIL_BYTES_MAX};
+use crate::time::Now;
 
 /// Room for any hit whose value is copied.
-const HIT_BYTES_MAX: usize = HEAD_BYTES_MAX + WHOLE_VALUE_BYTES_MAX + VALUE_TAIL.len();
+const HIT_BYTES_MAX: usize = HEAD_BYTES_MAX + WHOLE_VALUE_BYTES_MAX + TAIL_BYTES_MAX;
+
+/// Pieces looked at at once for a copy of the next bytes, which seldom are of more.
+const PIECES_TAKEN_MAX: usize = 4;
 
 /// Replies not yet written: bytes of ours, and large values of the store between them.
 ///
@@ -86,10 +84,10 @@ impl Output {
         self.large.iter().any(|large| commands.is_gone(&large.pinned))
     }
 
-    /// Appends a reply. Inline in each caller: a call would cost every get 20 instructions.
-    #[inline(always)]
-    pub fn push_reply(&mut self, reply: Reply) {
-        push_reply(&mut self.bytes, reply);
+    /// Whether memory of any value is held for it.
+    #[must_use]
+    pub fn holds_values(&self) -> bool {
+        !self.large.is_empty()
     }
 
     /// Makes room for any one hit, so that nothing allocates while the store lends the item.
@@ -106,44 +104,24 @@ impl Output {
         self.large.reserve(1);
     }
 
-    /// Appends a hit, in room made by [`Self::reserve_hit`].
+    /// Appends a hit in the form that was asked for, in room made by [`Self::reserve_hit`].
     #[inline(always)]
-    pub fn push_hit(&mut self, key: &[u8], item: ItemView<'_>, shows_cas: bool) {
-        let cas = shows_cas.then_some(item.cas);
+    pub fn push_hit(&mut self, asked: &Asked<'_>, fetch: &Fetch<'_>, item: ItemView<'_>, now: Now) {
+        let hit = Hit { client_flags: item.client_flags, cas: item.cas, details: item.details.as_ref(), now };
         match item.value {
-            Value::Unwanted => {}
-            Value::Whole(value) => push_value(&mut self.bytes, key, item.client_flags, value, cas),
-            Value::Pinned(pinned) => {
-                self.push_pinned_hit(key, item.client_flags, pinned, cas);
-            }
+            Value::Unwanted => asked.push_found(&mut self.bytes, &hit),
+            Value::Whole(value) => asked.push_hit(&mut self.bytes, fetch, &hit, value),
+            Value::Pinned(pinned) => self.push_pinned(asked, fetch, &hit, pinned),
         }
     }
 
+    /// Appends a hit with a large value.
     #[inline(never)]
-    fn push_pinned_hit(&mut self, key: &[u8], client_flags: u32, pinned: Pinned, cas: Option<u64>) {
-        push_value_head(&mut self.bytes, key, client_flags, pinned.len(), cas);
-        self.push_pinned(pinned);
-    }
-
-    /// Appends a hit of the meta dialect, in room made by [`Self::reserve_hit`].
-    pub fn push_meta_hit(&mut self, asked: Asked<'_>, item: &meta::Item, value: Value<'_>) {
-        let shows_value = !matches!(value, Value::Unwanted);
-        meta::push_hit_head(&mut self.bytes, asked, item, shows_value);
-        match value {
-            Value::Unwanted => {}
-            Value::Whole(value) => {
-                self.bytes.extend_from_slice(value);
-                self.bytes.extend_from_slice(VALUE_TAIL);
-            }
-            Value::Pinned(pinned) => self.push_pinned(pinned),
-        }
-    }
-
-    /// Appends a large value.
-    fn push_pinned(&mut self, pinned: Pinned) {
+    fn push_pinned(&mut self, asked: &Asked<'_>, fetch: &Fetch<'_>, hit: &Hit<'_>, pinned: Pinned) {
+        asked.push_hit_head(&mut self.bytes, fetch, hit, pinned.len());
         self.large_unsent += pinned.len();
         self.large.push_back(Large { at: self.bytes.len(), pinned, sent: 0 });
-        self.bytes.extend_from_slice(VALUE_TAIL);
+        asked.push_hit_tail(&mut self.bytes);
     }
 
     /// If all that waits are bytes of ours, those.
@@ -194,6 +172,23 @@ impl Output {
         if self.is_empty() {
             self.sent_plain();
         }
+    }
+
+    /// Moves the next bytes to `room`, as many as there are and it holds; how many.
+    pub fn take(&mut self, room: &mut [u8], commands: &mut Commands) -> usize {
+        let mut taken = 0;
+        while taken < room.len() && !self.is_empty() {
+            let mut pieces = [IoSlice::new(&[]); PIECES_TAKEN_MAX];
+            let count = self.pieces(commands, &mut pieces);
+            let before = taken;
+            for piece in &pieces[..count] {
+                let n = piece.len().min(room.len() - taken);
+                room[taken..taken + n].copy_from_slice(&piece[..n]);
+                taken += n;
+            }
+            self.sent(taken - before, commands);
+        }
+        taken
     }
 
     /// Says that all bytes are written, there being no large value.
@@ -259,7 +254,8 @@ mod tests {
     use super::Output;
     use crate::command::Commands;
     use crate::command::testing::commands;
-    use crate::protocol::{Fetch, FetchOptions, Mode, Reply, Store};
+    use crate::operation::Mode;
+    use crate::protocol::{Fetch, FetchOptions, KeyLine, Reply, Store};
 
     /// A store with a large value `L` and the answer to `get L`.
     fn answered() -> (Commands, Output, Vec<u8>) {
@@ -271,16 +267,18 @@ mod tests {
             client_flags: 0,
             exptime: 0,
             value_len: value.len(),
-            noreply: false,
+            refusal_deletes: true,
+            shows_cas: false,
             extras: None,
         };
         assert_eq!(commands.store(&request, commands.hash_of(request.key), &value).reply, Reply::Stored);
         let mut output = Output::default();
-        output.push_reply(Reply::Stored);
+        KeyLine::ASKED.push_reply(output.bytes(), Reply::Stored);
         output.reserve_hit();
         let fetch = Fetch { key: b"L", options: FetchOptions::GET, extras: None };
-        commands.fetch(fetch, |item| output.push_hit(b"L", item, false));
-        output.push_reply(Reply::End);
+        let (hash, now) = (commands.hash_of(b"L"), commands.now());
+        commands.fetch(&fetch, hash, |item| output.push_hit(&KeyLine::ASKED, &fetch, item, now));
+        KeyLine::ASKED.push_reply(output.bytes(), Reply::End);
         let expected = [b"STORED\r\nVALUE L 0 100000\r\n", &value[..], b"\r\nEND\r\n"].concat();
         (commands, output, expected)
     }
@@ -305,6 +303,19 @@ mod tests {
             let (mut commands, mut output, expected) = answered();
             assert_eq!(output.unsent_len(), expected.len());
             assert!(written(&mut output, &mut commands, step) == expected, "in steps of {step}");
+        }
+    }
+
+    #[test]
+    fn what_is_taken_is_what_would_be_written() {
+        for step in [1, 5, 1392, 100_000] {
+            let (mut commands, mut output, expected) = answered();
+            let (mut taken, mut room) = (Vec::new(), vec![0; step]);
+            while !output.is_empty() {
+                let n = output.take(&mut room, &mut commands);
+                taken.extend_from_slice(&room[..n]);
+            }
+            assert!(taken == expected, "{step} at a time");
         }
     }
 

@@ -6,7 +6,7 @@ use super::{Connection, Next, Output, Turn};
 use crate::command::Commands;
 use crate::command::testing::commands;
 
-/// A client and a worker's means, in one.
+/// A client and the context of its turns, in one.
 pub(super) struct Client {
     pub(super) commands: Commands,
     pub(super) connection: Connection,

@@ -100,8 +100,6 @@ fn a_line_that_is_too_long_closes() {
 
 #[test]
 fn what_is_no_text_protocol_closes() {
-    let mut binary = Client::new();
-    assert_eq!(binary.send(b"\x80\0\0\0").1, Next::Close);
     let mut browser = Client::new();
     assert_eq!(browser.send(b"GET / HTTP/1.1\r\nHost: x\r\n"), (Vec::new(), Next::Close));
     let mut later = Client::new();
@@ -123,8 +121,8 @@ fn shutdown_needs_its_option() {
         let options = Options { shutdown: true, ..Options::default() };
         Client::with(commands_with(options, store::Options::default()))
     };
-    assert_eq!(allowed().send(b"shutdown\r\n"), (Vec::new(), Next::Shutdown { graceful: false }));
-    assert_eq!(allowed().send(b"shutdown graceful\r\n"), (Vec::new(), Next::Shutdown { graceful: true }));
+    assert_eq!(allowed().send(b"shutdown\r\n"), (Vec::new(), Next::Shutdown));
+    assert_eq!(allowed().send(b"shutdown graceful\r\n"), (Vec::new(), Next::GracefulShutdown));
     assert_eq!(allowed().ask(b"shutdown foo\r\n"), "CLIENT_ERROR invalid shutdown mode\r\n");
 }
 
@@ -217,11 +215,26 @@ fn a_planned_flush_comes_with_its_second() {
         client.ask(request)
     };
     at(&mut client, 0, b"set k 0 0 1\r\nx\r\nflush_all 10\r\n");
-    assert_eq!(at(&mut client, 9, b"get k\r\n"), "VALUE k 0 1\r\nx\r\nEND\r\n");
-    assert_eq!(at(&mut client, 10, b"get k\r\n"), "END\r\n");
+    assert_eq!(at(&mut client, 8, b"get k\r\n"), "VALUE k 0 1\r\nx\r\nEND\r\n");
+    assert_eq!(at(&mut client, 9, b"get k\r\nset k 0 0 1\r\nx\r\n"), "END\r\nSTORED\r\n", "a second early");
+    assert_eq!(at(&mut client, 10, b"get k\r\n"), "END\r\n", "and what is stored in that second goes, too");
     assert_eq!(at(&mut client, 10, b"set k 0 0 1\r\ny\r\nget k\r\n"), "STORED\r\nVALUE k 0 1\r\ny\r\nEND\r\n");
     assert_eq!(at(&mut client, 11, b"flush_all 2592001\r\nget k\r\n"), "OK\r\nVALUE k 0 1\r\ny\r\nEND\r\n");
     assert_eq!(at(&mut client, 11, b"flush_all\r\nget k\r\n"), "OK\r\nEND\r\n");
+}
+
+#[test]
+fn a_flush_of_this_second_or_an_earlier_one_comes_at_once() {
+    let mut client = Client::new();
+    for exptime in [NOW.unix() - 50, NOW.unix() - 1, NOW.unix(), NOW.unix() + 1, 1] {
+        let request = format!("set k 0 0 1\r\nx\r\nflush_all {exptime}\r\nget k\r\nset k 0 0 1\r\ny\r\nget k\r\n");
+        let replies = "STORED\r\nOK\r\nEND\r\nSTORED\r\nVALUE k 0 1\r\ny\r\nEND\r\n";
+        assert_eq!(client.ask(request.as_bytes()), replies, "{exptime}");
+    }
+    let mut later = NOW;
+    later.seconds.0 += 1;
+    client.commands.begin_turn(later, || 0);
+    assert_eq!(client.ask(b"get k\r\n"), "END\r\n", "the last one spares what comes after its second");
 }
 
 #[test]
@@ -304,7 +317,7 @@ fn who_watches_is_not_read_any_more_and_gets_lines_instead() {
     let (replies, next) = client.send(b"watch\r\nget k\r\nquit\r\n");
     assert_eq!((replies.as_slice(), next), (&b"OK\r\n"[..], Next::Watch));
     client.commands.begin_turn(NOW, || 7_000_009);
-    client.commands.delete(Delete { key: b"k", noreply: false, extras: None });
+    client.commands.delete(&Delete { key: b"k", extras: None });
     client.commands.shared().watch().drain();
     let (replies, next) = client.send(b"");
     let line = "ts=7.9 gid=2 type=item_get key=k status=not_found clsid=0 cfd=0 size=0\n";

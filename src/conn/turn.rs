@@ -28,17 +28,18 @@ pub enum Next {
     Yield,
     /// Its output written: there is so much of it that no more requests are taken.
     Write,
-    /// Another turn: it goes on with a list of items, and others come first.
+    /// Another turn: it goes on with a list of items, and others come first, also others with lists.
     Rest,
-    /// Memory for an arriving value, or others' answers: another turn, a little later.
+    /// Others' answers: another turn, a little later.
     Wait,
+    /// Memory for an arriving value: see [`Connection::claim`](super::Connection::claim).
+    Memory,
     /// Lines: it watches, and says nothing any more.
     Watch,
     /// Its output written, then to be closed.
     Close,
-    /// The same, and the server ended.
-    Shutdown {
-        /// As by SIGUSR1, not as by SIGINT.
-        graceful: bool,
-    },
+    /// The same, and the server ended as by SIGINT.
+    Shutdown,
+    /// The same as by SIGUSR1.
+    GracefulShutdown,
 }

@@ -1,21 +1,91 @@
-//! The words of `-l`: `host`, `host:port`, `[IPv6]:port`, in lists, with memcached's prefixes.
+//! The words of `-l`: `host`, `host:port`, `[IPv6]:port`, in lists, with memcached's prefixes; and `unix:PATH[:MODE]`,
+//! which is ours.
 //!
 //! No name is resolved here.
 
 use std::fmt;
+use std::path::PathBuf;
 
-use super::options::Port;
+use crate::tls::ClientCertificate;
 
 /// Longest tag of `tag[NAME]:` (memcached's bound: a tag is a 64-bit word there).
 const TAG_BYTES_MAX: usize = 8;
 
+/// A port to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// `-p 0`: do not listen.
+    Off,
+    /// `-p -1`: the kernel picks.
+    Any,
+    /// This one, 1 to 65535.
+    Number(u16),
+}
+
+/// How the clients of a listener speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spoken {
+    /// Text, whatever comes first: `proto[ascii]:`.
+    Text,
+    /// Binary, whatever comes first: `proto[binary]:`.
+    Binary,
+    /// What the first byte of a connection tells: `proto[negotiating]:`.
+    Negotiated,
+}
+
+impl Spoken {
+    /// What stands between the brackets.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Text => "ascii",
+            Self::Binary => "binary",
+            Self::Negotiated => "negotiating",
+        }
+    }
+
+    fn of_word(word: &str) -> Option<Self> {
+        [Self::Text, Self::Binary, Self::Negotiated].into_iter().find(|spoken| spoken.word() == word)
+    }
+}
+
+/// What an address says of TLS: `notls:`, or what it wants of clients' certificates (`btls:`, `mtls:`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsTag {
+    /// Plain, where others speak TLS.
+    Off,
+    /// TLS.
+    On(ClientCertificate),
+}
+
 /// One address of `-l`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenAddress {
-    /// A name or an address, without brackets.
-    pub host: String,
-    /// The port, if the address names one.
-    pub port: Option<Port>,
+    /// Where.
+    pub place: Place,
+    /// What it says of TLS, if anything.
+    pub tls: Option<TlsTag>,
+    /// What `proto[..]:` says; `None`: nothing, so that `-B` does.
+    pub spoken: Option<Spoken>,
+}
+
+/// Where an address is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On a network.
+    Inet {
+        /// A name or an address, without brackets.
+        host: String,
+        /// The port, if the address names one.
+        port: Option<Port>,
+    },
+    /// A file.
+    Unix {
+        /// Its path.
+        path: PathBuf,
+        /// Its mode, if the address names one: up to 777, in octal.
+        mode: Option<u32>,
+    },
 }
 
 /// Why an address is refused.
@@ -53,7 +123,23 @@ pub fn parse_list(list: &str) -> Result<Vec<ListenAddress>, WrongAddress> {
 }
 
 fn parse(address: &str) -> Result<ListenAddress, WrongAddress> {
-    let rest = strip_prefixes(address)?;
+    // The prefixes come in this order: TLS mode, protocol, tag.
+    let (tls, rest) = strip_tls(address);
+    let (spoken, rest) = strip_protocol(rest)?;
+    let rest = strip_tag(rest).ok_or_else(|| WrongAddress::Tag(address.to_owned()))?;
+    let place = match rest.strip_prefix("unix:") {
+        // Unix sockets stay plain, and who asks for more must not get less.
+        Some(_) if matches!(tls, Some(TlsTag::On(_))) => {
+            return Err(WrongAddress::Prefix(address.to_owned(), "TLS on a unix socket"));
+        }
+        Some(file) => parse_unix(file).ok_or_else(|| WrongAddress::Host(address.to_owned()))?,
+        None => parse_inet(address, rest)?,
+    };
+    Ok(ListenAddress { place, tls, spoken })
+}
+
+/// `rest`: the address without its prefixes.
+fn parse_inet(address: &str, rest: &str) -> Result<Place, WrongAddress> {
     let (host, port) = split_port(rest).ok_or_else(|| WrongAddress::Host(address.to_owned()))?;
     if host.is_empty() {
         return Err(WrongAddress::Host(address.to_owned()));
@@ -62,29 +148,40 @@ fn parse(address: &str) -> Result<ListenAddress, WrongAddress> {
         None => None,
         Some(digits) => Some(parse_port(digits).ok_or_else(|| WrongAddress::Port(address.to_owned()))?),
     };
-    Ok(ListenAddress { host: host.to_owned(), port })
+    Ok(Place::Inet { host: host.to_owned(), port })
 }
 
-/// The prefixes come in this order: TLS mode, protocol, tag.
-fn strip_prefixes(address: &str) -> Result<&str, WrongAddress> {
-    for prefix in ["notls:", "btls:", "mtls:"] {
-        if address.starts_with(prefix) {
-            return Err(WrongAddress::Prefix(address.to_owned(), "TLS"));
-        }
-    }
-    let rest = strip_protocol(address)?;
-    strip_tag(rest).ok_or_else(|| WrongAddress::Tag(address.to_owned()))
+/// `PATH` or `PATH:MODE`. Behind a colon that is no mode the path goes on.
+fn parse_unix(file: &str) -> Option<Place> {
+    let split = file.rsplit_once(':').and_then(|(path, mode)| Some((path, parse_mode(mode)?)));
+    let (path, mode) = split.map_or((file, None), |(path, mode)| (path, Some(mode)));
+    (!path.is_empty()).then(|| Place::Unix { path: PathBuf::from(path), mode })
 }
 
-fn strip_protocol(address: &str) -> Result<&str, WrongAddress> {
+/// The mode of a unix socket's file: up to 777, in octal.
+#[must_use]
+pub fn parse_mode(digits: &str) -> Option<u32> {
+    u32::from_str_radix(digits, 8).ok().filter(|mode| *mode <= 0o777)
+}
+
+fn strip_tls(address: &str) -> (Option<TlsTag>, &str) {
+    let tags = [
+        ("notls:", TlsTag::Off),
+        ("btls:", TlsTag::On(ClientCertificate::NotAsked)),
+        ("mtls:", TlsTag::On(ClientCertificate::Required)),
+    ];
+    let found = tags.iter().find_map(|(prefix, tag)| Some((Some(*tag), address.strip_prefix(prefix)?)));
+    found.unwrap_or((None, address))
+}
+
+fn strip_protocol(address: &str) -> Result<(Option<Spoken>, &str), WrongAddress> {
     let Some((name, rest)) = address.strip_prefix("proto[").and_then(|rest| rest.split_once("]:")) else {
-        return Ok(address);
+        return Ok((None, address));
     };
-    match name {
-        "ascii" | "negotiating" => Ok(rest),
-        "binary" => Err(WrongAddress::Prefix(address.to_owned(), "the binary protocol")),
-        "proxy" => Err(WrongAddress::Prefix(address.to_owned(), "the proxy")),
-        _ => Err(WrongAddress::Host(address.to_owned())),
+    match Spoken::of_word(name) {
+        Some(spoken) => Ok((Some(spoken), rest)),
+        None if name == "proxy" => Err(WrongAddress::Prefix(address.to_owned(), "the proxy")),
+        None => Err(WrongAddress::Host(address.to_owned())),
     }
 }
 
@@ -131,7 +228,8 @@ fn parse_port(digits: &str) -> Option<Port> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ListenAddress, Port, WrongAddress, parse_list};
+    use super::{ListenAddress, Place, Port, Spoken, TlsTag, WrongAddress, parse_list};
+    use crate::tls::ClientCertificate;
 
     fn one(address: &str) -> ListenAddress {
         let mut list = parse_list(address).expect("a good address");
@@ -140,7 +238,11 @@ mod tests {
     }
 
     fn expected(host: &str, port: Option<u16>) -> ListenAddress {
-        ListenAddress { host: host.to_owned(), port: port.map(Port::Number) }
+        ListenAddress { place: inet(host, port.map(Port::Number)), tls: None, spoken: None }
+    }
+
+    fn inet(host: &str, port: Option<Port>) -> Place {
+        Place::Inet { host: host.to_owned(), port }
     }
 
     #[test]
@@ -151,8 +253,8 @@ mod tests {
         assert_eq!(one("[::1]"), expected("::1", None));
         assert_eq!(one("[::1]:11212"), expected("::1", Some(11212)));
         assert_eq!(one("::1"), expected("::1", None));
-        assert_eq!(one("127.0.0.1:-1").port, Some(Port::Any));
-        assert_eq!(one("127.0.0.1:0").port, Some(Port::Any));
+        assert_eq!(one("127.0.0.1:-1").place, inet("127.0.0.1", Some(Port::Any)));
+        assert_eq!(one("127.0.0.1:0").place, inet("127.0.0.1", Some(Port::Any)));
     }
 
     #[test]
@@ -162,15 +264,43 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_without_a_meaning_here_are_dropped() {
-        assert_eq!(one("proto[ascii]:127.0.0.1:1"), expected("127.0.0.1", Some(1)));
+    fn a_protocol_is_kept_and_a_tag_dropped() {
+        let of = |spoken, listed: ListenAddress| ListenAddress { spoken: Some(spoken), ..listed };
+        assert_eq!(one("proto[ascii]:127.0.0.1:1"), of(Spoken::Text, expected("127.0.0.1", Some(1))));
         assert_eq!(one("tag[one]:127.0.0.1:1"), expected("127.0.0.1", Some(1)));
-        assert_eq!(one("proto[negotiating]:tag_two_:127.0.0.1"), expected("127.0.0.1", None));
+        assert_eq!(one("proto[binary]:[::1]:1"), of(Spoken::Binary, expected("::1", Some(1))));
+        let both = one("proto[negotiating]:tag_two_:127.0.0.1");
+        assert_eq!(both, of(Spoken::Negotiated, expected("127.0.0.1", None)));
+    }
+
+    #[test]
+    fn a_file_may_name_its_mode() {
+        for (address, path, mode) in [
+            ("unix:/run/a", "/run/a", None),
+            ("unix:a:666", "a", Some(0o666)),
+            ("tag[one]:unix:a:0700", "a", Some(0o700)),
+            ("unix:a:8", "a:8", None),
+            ("unix:a:1000", "a:1000", None),
+        ] {
+            assert_eq!(one(address).place, Place::Unix { path: path.into(), mode }, "{address}");
+        }
+        assert_eq!(one("proto[ascii]:unix:a").spoken, Some(Spoken::Text));
+    }
+
+    #[test]
+    fn an_address_says_what_it_wants_of_tls() {
+        let of = |tls, host, port| ListenAddress { tls: Some(tls), ..expected(host, port) };
+        let on = TlsTag::On;
+        assert_eq!(one("notls:127.0.0.1"), of(TlsTag::Off, "127.0.0.1", None));
+        assert_eq!(one("btls:[::1]:1"), of(on(ClientCertificate::NotAsked), "::1", Some(1)));
+        let tagged = one("mtls:proto[ascii]:tag[one]:127.0.0.1:1");
+        let expected = of(on(ClientCertificate::Required), "127.0.0.1", Some(1));
+        assert_eq!(tagged, ListenAddress { spoken: Some(Spoken::Text), ..expected });
     }
 
     #[test]
     fn prefixes_that_promise_are_refused() {
-        for address in ["notls:127.0.0.1", "mtls:[::1]:1", "proto[binary]:127.0.0.1", "proto[proxy]:127.0.0.1"] {
+        for address in ["proto[proxy]:127.0.0.1", "mtls:proto[proxy]:127.0.0.1", "btls:unix:a", "mtls:tag[a]:unix:a"] {
             assert!(matches!(parse_list(address), Err(WrongAddress::Prefix(..))), "{address}");
         }
     }
@@ -180,7 +310,7 @@ mod tests {
         for address in ["127.0.0.1:x", "127.0.0.1:65536", "127.0.0.1:", "127.0.0.1:+1", "[::1]:-2"] {
             assert!(matches!(parse_list(address), Err(WrongAddress::Port(_))), "{address}");
         }
-        for address in ["[::1", "[::1]x", ":1", "[]:1", "proto[x]:127.0.0.1"] {
+        for address in ["[::1", "[::1]x", ":1", "[]:1", "proto[x]:127.0.0.1", "unix:", "unix::700"] {
             assert!(matches!(parse_list(address), Err(WrongAddress::Host(_))), "{address}");
         }
         for address in ["tag[]:127.0.0.1", "tag[123456789]:127.0.0.1"] {

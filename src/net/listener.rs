@@ -11,16 +11,36 @@ use mio::event::Source;
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::options::{Endpoint, Options, Port};
+use super::address::{Port, Spoken};
+use super::options::{Endpoint, Options};
 use super::stream::{Stream, descriptor_of, tcp_text, unix_text};
+use crate::tls::ClientCertificate;
 
-/// A listening socket.
+/// A listening socket and what holds for who comes to it.
 #[derive(Debug)]
-pub enum Listener {
+pub struct Listener {
+    socket: ListeningSocket,
+    tls: Option<ClientCertificate>,
+    spoken: Option<Spoken>,
+}
+
+#[derive(Debug)]
+enum ListeningSocket {
     /// IPv4 or IPv6.
     Tcp(mio::net::TcpListener),
     /// A unix socket. Its file stays when the server ends, as memcached leaves it.
     Unix(mio::net::UnixListener),
+}
+
+/// Who came to a listener.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Its socket.
+    pub stream: Stream,
+    /// What its listener wants of the client's certificate; `None`: no TLS is spoken.
+    pub tls: Option<ClientCertificate>,
+    /// How it speaks; `None`: as `-B` says.
+    pub spoken: Option<Spoken>,
 }
 
 /// The address family of a listener, in the words of `MEMCACHED_PORT_FILENAME`.
@@ -54,59 +74,59 @@ impl Listener {
     /// # Errors
     /// `WouldBlock` when none waits; `EMFILE` and the like when there is no room for it, which then stays
     /// in the backlog.
-    pub fn accept(&self) -> io::Result<Stream> {
+    pub fn accept(&self) -> io::Result<Arrival> {
         // TCP_NODELAY and SO_KEEPALIVE come with the socket: Linux copies them from the listener.
-        match self {
-            Self::Tcp(listener) => listener.accept().map(|(stream, peer)| Stream::Tcp(stream, peer)),
-            Self::Unix(listener) => listener.accept().map(|(stream, _)| Stream::Unix(stream)),
-        }
+        let stream = match &self.socket {
+            ListeningSocket::Tcp(listener) => listener.accept().map(|(stream, peer)| Stream::Tcp(stream, peer))?,
+            ListeningSocket::Unix(listener) => listener.accept().map(|(stream, _)| Stream::Unix(stream))?,
+        };
+        Ok(Arrival { stream, tls: self.tls, spoken: self.spoken })
     }
 
     /// Family and port of a TCP listener; `None` for a unix socket.
     #[must_use]
     pub fn port(&self) -> Option<(Family, u16)> {
-        let Self::Tcp(listener) = self else { return None };
-        let address = listener.local_addr().ok()?;
-        Some((if address.is_ipv4() { Family::Inet } else { Family::Inet6 }, address.port()))
+        let ListeningSocket::Tcp(listener) = &self.socket else { return None };
+        listener.local_addr().ok().map(family_and_port)
     }
 
     /// Its descriptor and its address in memcached's words, for `stats conns`.
     #[must_use]
     pub fn name(&self) -> (u32, String) {
-        match self {
-            Self::Tcp(listener) => {
+        match &self.socket {
+            ListeningSocket::Tcp(listener) => {
                 let address = listener.local_addr().map_or_else(|_| "tcp:".to_owned(), tcp_text);
                 (descriptor_of(listener), address)
             }
-            Self::Unix(listener) => (descriptor_of(listener), unix_text(listener.local_addr())),
+            ListeningSocket::Unix(listener) => (descriptor_of(listener), unix_text(listener.local_addr())),
         }
     }
 }
 
 impl Source for Listener {
     fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
-        match self {
-            Self::Tcp(listener) => listener.register(registry, token, interests),
-            Self::Unix(listener) => listener.register(registry, token, interests),
+        match &mut self.socket {
+            ListeningSocket::Tcp(listener) => listener.register(registry, token, interests),
+            ListeningSocket::Unix(listener) => listener.register(registry, token, interests),
         }
     }
 
     fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
-        match self {
-            Self::Tcp(listener) => listener.reregister(registry, token, interests),
-            Self::Unix(listener) => listener.reregister(registry, token, interests),
+        match &mut self.socket {
+            ListeningSocket::Tcp(listener) => listener.reregister(registry, token, interests),
+            ListeningSocket::Unix(listener) => listener.reregister(registry, token, interests),
         }
     }
 
     fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        match self {
-            Self::Tcp(listener) => listener.deregister(registry),
-            Self::Unix(listener) => listener.deregister(registry),
+        match &mut self.socket {
+            ListeningSocket::Tcp(listener) => listener.deregister(registry),
+            ListeningSocket::Unix(listener) => listener.deregister(registry),
         }
     }
 }
 
-/// Binds every endpoint and listens. All of them or none: half a server is a surprise.
+/// Binds every endpoint of connections and listens. All of them or none: half a server is a surprise.
 ///
 /// # Errors
 /// The first endpoint that cannot be had.
@@ -114,14 +134,28 @@ pub fn bind(options: &Options) -> Result<Vec<Listener>, BindError> {
     let mut listeners = Vec::new();
     for endpoint in &options.endpoints {
         match endpoint {
-            Endpoint::Tcp { host, port } => bind_tcp(host.as_deref(), *port, options, &mut listeners)?,
-            Endpoint::Unix { path, mode } => listeners.push(bind_unix(path, *mode, options.backlog)?),
+            Endpoint::Tcp { host, port, tls, spoken } => open_each(host.as_deref(), *port, "TCP", |address| {
+                let socket = ListeningSocket::Tcp(listen_tcp(address, options)?);
+                listeners.push(Listener { socket, tls: *tls, spoken: *spoken });
+                Ok(())
+            })?,
+            Endpoint::Unix { path, mode, spoken } => {
+                let socket = bind_unix(path, *mode, options.backlog)?;
+                listeners.push(Listener { socket, tls: None, spoken: *spoken });
+            }
+            Endpoint::Udp { .. } => {}
         }
     }
     Ok(listeners)
 }
 
-fn bind_tcp(host: Option<&str>, port: Port, options: &Options, listeners: &mut Vec<Listener>) -> Result<(), BindError> {
+/// Opens a socket for every address that a host has.
+pub(super) fn open_each(
+    host: Option<&str>,
+    port: Port,
+    transport: &str,
+    mut open: impl FnMut(SocketAddr) -> io::Result<()>,
+) -> Result<(), BindError> {
     let number = match port {
         Port::Off => return Ok(()),
         Port::Any => 0,
@@ -129,27 +163,31 @@ fn bind_tcp(host: Option<&str>, port: Port, options: &Options, listeners: &mut V
     };
     let what = match host {
         Some(host) => format!("one of interface(s) {host}:{number}"),
-        None => format!("TCP port {number}"),
+        None => format!("{transport} port {number}"),
     };
     let addresses = match resolve(host, number) {
         Ok(addresses) => addresses,
         Err(error) => return Err(BindError { what, error }),
     };
-    let before = listeners.len();
-    let mut skipped = None;
+    let (mut opened, mut skipped) = (0, None);
     for address in addresses {
-        match listen_tcp(address, options) {
-            Ok(listener) => listeners.push(Listener::Tcp(listener)),
+        match open(address) {
+            Ok(()) => opened += 1,
             // A kernel without IPv6 still serves IPv4, and the other way round.
             Err(error) if is_absent_family(&error) => skipped = Some(error),
             Err(error) => return Err(BindError { what, error }),
         }
     }
-    if listeners.len() > before {
+    if opened > 0 {
         return Ok(());
     }
     let error = skipped.unwrap_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable));
     Err(BindError { what, error })
+}
+
+/// What files of ports tell of an address.
+pub(super) fn family_and_port(address: SocketAddr) -> (Family, u16) {
+    (if address.is_ipv4() { Family::Inet } else { Family::Inet6 }, address.port())
 }
 
 fn resolve(host: Option<&str>, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -191,9 +229,9 @@ fn listen_tcp(address: SocketAddr, options: &Options) -> io::Result<mio::net::Tc
     Ok(mio::net::TcpListener::from_std(socket.into()))
 }
 
-fn bind_unix(path: &Path, mode: u32, backlog: i32) -> Result<Listener, BindError> {
+fn bind_unix(path: &Path, mode: u32, backlog: i32) -> Result<ListeningSocket, BindError> {
     listen_unix(path, mode, backlog)
-        .map(Listener::Unix)
+        .map(ListeningSocket::Unix)
         .map_err(|error| BindError { what: format!("UNIX socket: {}", path.display()), error })
 }
 
@@ -208,11 +246,20 @@ fn listen_unix(path: &Path, mode: u32, backlog: i32) -> io::Result<mio::net::Uni
     Ok(mio::net::UnixListener::from_std(socket.into()))
 }
 
-/// A socket left by an earlier run is in the way; any other file is somebody's, and bind will say so.
+/// A socket left by an earlier run is in the way; one where a server listens, and any other file, is somebody's, and
+/// bind will say so.
 fn remove_old_socket(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
-        Ok(found) if found.file_type().is_socket() => fs::remove_file(path),
+        Ok(found) if found.file_type().is_socket() && !is_listened_on(path) => fs::remove_file(path),
         _ => Ok(()),
+    }
+}
+
+/// Whether somebody would take a connection, though it may be later: the backlog may be full.
+fn is_listened_on(path: &Path) -> bool {
+    match mio::net::UnixStream::connect(path) {
+        Ok(_) => true,
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
     }
 }
 
@@ -221,11 +268,12 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::{fs, net};
 
-    use super::{Family, Listener, bind};
+    use super::{Family, ListeningSocket, bind};
     use crate::net::{Endpoint, Options, Port, Stream};
 
     fn options(host: &str) -> Options {
-        let endpoints = vec![Endpoint::Tcp { host: Some(host.to_owned()), port: Port::Any }];
+        let host = Some(host.to_owned());
+        let endpoints = vec![Endpoint::Tcp { host, port: Port::Any, tls: None, spoken: None }];
         Options { endpoints, backlog: 16, socket_mark: 0 }
     }
 
@@ -235,7 +283,7 @@ mod tests {
         let (family, port) = listeners[0].port().expect("TCP has a port");
         assert_eq!(family, Family::Inet);
         let _client = net::TcpStream::connect(("127.0.0.1", port)).expect("it listens");
-        let accepted = listeners[0].accept().expect("one connection waits");
+        let accepted = listeners[0].accept().expect("one connection waits").stream;
         assert!(accepted.is_tcp());
         let accepted = match &accepted {
             Stream::Tcp(stream, _) => socket2::SockRef::from(stream),
@@ -250,7 +298,8 @@ mod tests {
     fn a_port_in_use_is_refused() {
         let listeners = bind(&options("127.0.0.1")).expect("a free port");
         let (_, port) = listeners[0].port().expect("TCP has a port");
-        let endpoints = vec![Endpoint::Tcp { host: Some("127.0.0.1".to_owned()), port: Port::Number(port) }];
+        let host = Some("127.0.0.1".to_owned());
+        let endpoints = vec![Endpoint::Tcp { host, port: Port::Number(port), tls: None, spoken: None }];
         let error = bind(&Options { endpoints, backlog: 16, socket_mark: 0 }).expect_err("it is in use");
         assert!(error.to_string().starts_with("failed to listen on one of interface(s) 127.0.0.1:"), "{error}");
     }
@@ -260,11 +309,11 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("flagstone-unix-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("a temporary folder");
         let path = folder.join("socket");
-        let endpoints = vec![Endpoint::Unix { path: path.clone(), mode: 0o600 }];
+        let endpoints = vec![Endpoint::Unix { path: path.clone(), mode: 0o600, spoken: None }];
         let options = Options { endpoints, backlog: 16, socket_mark: 0 };
         drop(bind(&options).expect("the first run"));
         let second = bind(&options).expect("the second run");
-        assert!(matches!(second[0], Listener::Unix(_)));
+        assert!(matches!(second[0].socket, ListeningSocket::Unix(_)));
         let mode = fs::metadata(&path).expect("the socket's file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         fs::remove_file(&path).expect("ours");

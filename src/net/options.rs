@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::address::ListenAddress;
+use super::address::{ListenAddress, Place, Port, Spoken, TlsTag};
+use crate::tls::ClientCertificate;
 
 /// The options of the listeners. `config` checks them before they get here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +16,14 @@ pub struct Options {
     pub socket_mark: u32,
 }
 
+impl Options {
+    /// At how many addresses UDP is spoken.
+    #[must_use]
+    pub fn datagram_addresses(&self) -> usize {
+        self.endpoints.iter().filter(|endpoint| matches!(endpoint, Endpoint::Udp { .. })).count()
+    }
+}
+
 /// One place to listen at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
@@ -24,34 +33,66 @@ pub enum Endpoint {
         host: Option<String>,
         /// Where.
         port: Port,
+        /// What it wants of its clients' certificates; `None`: no TLS is spoken.
+        tls: Option<ClientCertificate>,
+        /// How its clients speak; `None`: as `-B` says.
+        spoken: Option<Spoken>,
+    },
+    /// A UDP address, or all interfaces: a socket for each worker.
+    Udp {
+        /// As of TCP.
+        host: Option<String>,
+        /// Where.
+        port: Port,
     },
     /// A unix socket.
     Unix {
         /// Its file; an old socket there is removed first.
         path: PathBuf,
-        /// `-a`: the file's mode.
+        /// The file's mode.
         mode: u32,
+        /// How its clients speak; `None`: as `-B` says.
+        spoken: Option<Spoken>,
     },
 }
 
-/// A port to listen on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Port {
-    /// `-p 0`: do not listen.
-    Off,
-    /// `-p -1`: the kernel picks.
-    Any,
-    /// This one, 1 to 65535.
-    Number(u16),
-}
-
 impl Endpoint {
-    /// What `-l`'s address and `-p` together say; `None` when both say not to listen.
+    /// What an address of `-l` and `-p` together say, or `-a` and `-Z`; `None` when they say not to listen.
     #[must_use]
-    pub fn from_address(address: ListenAddress, default_port: Port) -> Option<Self> {
-        match address.port.unwrap_or(default_port) {
-            Port::Off => None,
-            port => Some(Self::Tcp { host: Some(address.host), port }),
+    pub fn from_address(address: ListenAddress, default_port: Port, default_mode: u32, has_tls: bool) -> Option<Self> {
+        let spoken = address.spoken;
+        let tls = match address.tls {
+            Some(TlsTag::Off) => None,
+            Some(TlsTag::On(wanted)) => Some(wanted),
+            None => has_tls.then_some(ClientCertificate::AsConfigured),
+        };
+        match address.place {
+            Place::Unix { path, mode } => Some(Self::Unix { path, mode: mode.unwrap_or(default_mode), spoken }),
+            Place::Inet { host, port } => match port.unwrap_or(default_port) {
+                Port::Off => None,
+                port => Some(Self::Tcp { host: Some(host), port, tls, spoken }),
+            },
+        }
+    }
+
+    /// What the same address and `-U` say of UDP; `None`: nothing. A port of the address comes first there, too, but
+    /// UDP is off nevertheless without `-U`.
+    #[must_use]
+    pub fn of_datagrams(address: &ListenAddress, default_port: Port) -> Option<Self> {
+        match &address.place {
+            Place::Inet { host, port } if default_port != Port::Off => {
+                Some(Self::Udp { host: Some(host.clone()), port: port.unwrap_or(default_port) })
+            }
+            Place::Inet { .. } | Place::Unix { .. } => None,
+        }
+    }
+
+    /// What it wants of its clients' certificates; `None`: no TLS is spoken.
+    #[must_use]
+    pub fn tls(&self) -> Option<ClientCertificate> {
+        match self {
+            Self::Tcp { tls, .. } => *tls,
+            Self::Udp { .. } | Self::Unix { .. } => None,
         }
     }
 
@@ -59,8 +100,10 @@ impl Endpoint {
     #[must_use]
     pub fn is_all_interfaces(&self) -> bool {
         match self {
-            Self::Tcp { host: None, .. } => true,
-            Self::Tcp { host: Some(host), .. } => matches!(host.as_str(), "0.0.0.0" | "::" | "*" | "0"),
+            Self::Tcp { host: None, .. } | Self::Udp { host: None, .. } => true,
+            Self::Tcp { host: Some(host), .. } | Self::Udp { host: Some(host), .. } => {
+                matches!(host.as_str(), "0.0.0.0" | "::" | "*" | "0")
+            }
             Self::Unix { .. } => false,
         }
     }

@@ -14,7 +14,7 @@ use mio::{Events, Interest, Poll, Token};
 use super::clock::Clock;
 use super::roster::Roster;
 use crate::command::Shared;
-use crate::net::{Listener, Stream};
+use crate::net::{Arrival, Listener};
 use crate::sync::{Arc, Ordering};
 use crate::telemetry::CommandCounters;
 
@@ -40,7 +40,7 @@ pub(super) struct Limits {
 #[derive(Debug)]
 pub(super) struct Acceptor {
     poll: Poll,
-    doors: Vec<Door>,
+    listeners: Vec<ListenerState>,
     roster: Arc<Roster>,
     limits: Limits,
     shared: Arc<Shared>,
@@ -50,8 +50,9 @@ pub(super) struct Acceptor {
     paused_at: Option<u64>,
 }
 
+/// A listener and what is known of it.
 #[derive(Debug)]
-struct Door {
+struct ListenerState {
     listener: Listener,
     /// Connections may wait: the kernel has said so, and we have not seen `WouldBlock` since.
     has_waiting: bool,
@@ -81,15 +82,15 @@ impl Acceptor {
         shared: Arc<Shared>,
         clock: Clock,
     ) -> io::Result<Self> {
-        let mut doors = Vec::with_capacity(listeners.len());
+        let mut states = Vec::with_capacity(listeners.len());
         for (number, mut listener) in listeners.into_iter().enumerate() {
             poll.registry().register(&mut listener, Token(number), Interest::READABLE)?;
-            doors.push(Door { listener, has_waiting: true });
+            states.push(ListenerState { listener, has_waiting: true });
         }
         let counters = shared.counters().register();
         // memcached counts a listener as a connection that came.
-        counters.total_connections.add(doors.len().try_into().unwrap_or(0));
-        Ok(Self { poll, doors, roster, limits, shared, counters, clock, paused_at: None })
+        counters.total_connections.add(states.len().try_into().unwrap_or(0));
+        Ok(Self { poll, listeners: states, roster, limits, shared, counters, clock, paused_at: None })
     }
 
     /// Accepts until the roster stops.
@@ -103,9 +104,9 @@ impl Acceptor {
                 return;
             }
             for event in &events {
-                // The waker's token is no door.
-                if let Some(door) = self.doors.get_mut(event.token().0) {
-                    door.has_waiting = true;
+                // The waker's token is no listener's.
+                if let Some(listener) = self.listeners.get_mut(event.token().0) {
+                    listener.has_waiting = true;
                 }
             }
             self.accept_all();
@@ -114,11 +115,11 @@ impl Acceptor {
 
     /// Empties every backlog, or stops where there is no room.
     fn accept_all(&mut self) {
-        for number in 0..self.doors.len() {
-            while self.doors[number].has_waiting {
+        for number in 0..self.listeners.len() {
+            while self.listeners[number].has_waiting {
                 match self.accept_one(number) {
                     Tried::Served => {}
-                    Tried::Drained => self.doors[number].has_waiting = false,
+                    Tried::Drained => self.listeners[number].has_waiting = false,
                     Tried::Full => return,
                 }
             }
@@ -134,9 +135,9 @@ impl Acceptor {
                 return Tried::Full;
             }
         }
-        match self.doors[number].listener.accept() {
-            Ok(stream) => {
-                self.serve(stream);
+        match self.listeners[number].listener.accept() {
+            Ok(arrival) => {
+                self.serve(arrival);
                 Tried::Served
             }
             Err(error) => self.judge(&error),
@@ -147,19 +148,20 @@ impl Acceptor {
         self.roster.connections() >= self.limits.connections_max
     }
 
-    fn serve(&mut self, stream: Stream) {
+    fn serve(&mut self, arrival: Arrival) {
         if self.is_full() {
-            self.refuse(stream);
+            self.refuse(arrival);
             return;
         }
         self.resume();
         self.counters.total_connections.bump();
-        if let Err(error) = self.roster.hand_over(stream) {
+        if let Err(error) = self.roster.hand_over(arrival) {
             log::error!("cannot wake a worker for a new connection: {error}");
         }
     }
 
-    fn refuse(&self, mut stream: Stream) {
+    fn refuse(&self, arrival: Arrival) {
+        let mut stream = arrival.stream;
         self.counters.rejected_connections.bump();
         // Best effort: the socket is new, so its buffer has room, and the client may be gone already.
         if let Err(error) = stream.write(REFUSAL) {
@@ -231,7 +233,8 @@ mod tests {
     }
 
     fn fixture(limits: Limits) -> Fixture {
-        let endpoints = vec![Endpoint::Tcp { host: Some("127.0.0.1".to_owned()), port: Port::Any }];
+        let host = Some("127.0.0.1".to_owned());
+        let endpoints = vec![Endpoint::Tcp { host, port: Port::Any, tls: None, spoken: None }];
         let listeners = bind(&Options { endpoints, backlog: 16, socket_mark: 0 }).expect("a free port");
         let (_, port) = listeners[0].port().expect("TCP has a port");
         let (poll, worker) = (Poll::new().expect("descriptors"), Poll::new().expect("descriptors"));
@@ -241,10 +244,13 @@ mod tests {
         let shared = Arc::new(Shared::new(SharedOptions {
             options: command::Options::default(),
             store: Arc::new(Store::open(&store::Options::default()).expect("memory")),
+            tls: None,
             tokens: None,
+            sasl: None,
             settings: Vec::new(),
             started: clock.now(),
             pid: 1,
+            restart: None,
             listeners: Vec::new(),
         }));
         let acceptor = Acceptor::new(poll, listeners, Arc::clone(&roster), limits, shared, clock);

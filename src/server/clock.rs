@@ -1,9 +1,11 @@
 //! The clock: the only place that reads one. Everybody else is told the time.
 
+use std::io;
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::sys::clock::coarse_monotonic;
-use crate::time::{Now, Seconds};
+use crate::sys::clock::{coarse_monotonic, since_boot_nanos};
+use crate::sys::file::boot_id;
+use crate::time::{Moment, Now, Seconds};
 
 const SECOND_NANOS: u64 = 1_000_000_000;
 
@@ -40,14 +42,50 @@ impl Clock {
         }
     }
 
+    /// What the system's clocks say now.
+    ///
+    /// # Errors
+    /// When the kernel does not say which boot this is.
+    #[expect(clippy::disallowed_methods, reason = "the one home of the clock")]
+    pub fn moment() -> io::Result<Moment> {
+        let unix = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let unix_nanos = u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX);
+        Ok(Moment { boot: boot_id()?, boot_nanos: since_boot_nanos(), unix_nanos })
+    }
+
+    /// A clock that stood so many nanoseconds behind its epoch at a moment of this boot.
+    #[must_use]
+    pub fn resume(moment: &Moment, nanos: u64) -> Self {
+        let (seconds, part) = coarse_monotonic();
+        let passed = since_boot_nanos().saturating_sub(moment.boot_nanos);
+        let since = i128::from(nanos) + i128::from(passed);
+        let second = i128::from(SECOND_NANOS);
+        let epoch = i128::from(seconds) * second + i128::from(part) - since;
+        let unix = i128::from(moment.unix_nanos) + i128::from(passed) - since;
+        Self {
+            // Wrapping, as in `start`.
+            epoch_seconds: i64::try_from(epoch.div_euclid(second)).unwrap_or(i64::MIN).cast_unsigned(),
+            epoch_nanos: u32::try_from(epoch.rem_euclid(second)).expect("less than a second"),
+            // The nearest second: the wall's clock may have been set since the epoch.
+            unix_epoch: i64::try_from((unix + second / 2).div_euclid(second)).unwrap_or(0),
+        }
+    }
+
     /// The present second.
     #[must_use]
     #[inline]
     pub fn now(&self) -> Now {
         let (seconds, nanos) = coarse_monotonic();
+        self.at(seconds, nanos)
+    }
+
+    /// The server's second at a moment of the monotonic clock.
+    #[inline]
+    fn at(&self, seconds: u64, nanos: u32) -> Now {
         let seconds = seconds.wrapping_sub(self.epoch_seconds).wrapping_sub(u64::from(nanos < self.epoch_nanos));
-        // 136 years of uptime.
-        Now { seconds: Seconds(u32::try_from(seconds).unwrap_or(u32::MAX)), unix_epoch: self.unix_epoch }
+        // A clock that is set back, as only a faked one is, stands still at the start; the end is 136 years later.
+        let seconds = seconds.cast_signed().clamp(Seconds::START.0.into(), u32::MAX.into());
+        Now { seconds: Seconds(u32::try_from(seconds).expect("clamped")), unix_epoch: self.unix_epoch }
     }
 
     /// How long until `moment` begins; zero when it has.
@@ -72,8 +110,9 @@ impl Clock {
 
     fn nanos(&self) -> u64 {
         let (seconds, nanos) = coarse_monotonic();
-        let whole = seconds.wrapping_sub(self.epoch_seconds).wrapping_mul(SECOND_NANOS);
-        whole.wrapping_add(u64::from(nanos)).wrapping_sub(u64::from(self.epoch_nanos))
+        let whole =
+            seconds.wrapping_sub(self.epoch_seconds).cast_signed().clamp(0, i64::MAX / SECOND_NANOS.cast_signed());
+        (whole.cast_unsigned() * SECOND_NANOS + u64::from(nanos)).saturating_sub(u64::from(self.epoch_nanos))
     }
 }
 
@@ -89,6 +128,30 @@ mod tests {
         assert!(now.seconds >= Seconds::START);
         assert!(now.seconds <= Seconds(Seconds::START.0 + 1));
         assert!(now.unix() > 1_600_000_000);
+    }
+
+    #[test]
+    fn a_clock_goes_on_where_another_stood() {
+        let moment = Clock::moment().expect("Linux has it");
+        for seconds in [2, 100, 4_000_000_000] {
+            let clock = Clock::resume(&moment, seconds * 1_000_000_000 + 500_000_000);
+            let now = clock.now();
+            assert!((seconds..seconds + 2).contains(&u64::from(now.seconds.0)), "{now:?} for {seconds}");
+            let unix = moment.unix_nanos / 1_000_000_000;
+            assert!((unix - 1..unix + 3).contains(&now.unix().cast_unsigned()), "{now:?} at {unix}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_stands_still() {
+        let clock = Clock { epoch_seconds: 1000, epoch_nanos: 500, unix_epoch: 1_700_000_000 };
+        for (seconds, nanos, expected) in
+            [(0, 0, 2), (997, 0, 2), (1002, 0, 2), (1002, 499, 2), (1003, 500, 3), (1 << 40, 0, u32::MAX)]
+        {
+            assert_eq!(clock.at(seconds, nanos).seconds, Seconds(expected), "{seconds}.{nanos}");
+        }
+        let early = Clock { epoch_seconds: 0_u64.wrapping_sub(2), ..clock };
+        assert_eq!(early.at(1, 600).seconds, Seconds(3), "started in the machine's first second");
     }
 
     #[test]

@@ -4,11 +4,11 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::auth::{TOKENS_MAX, Tokens};
-use crate::net::{Family, Listener};
+use crate::net::{DatagramSocket, Family, Listener};
 use crate::sys::process::is_alive;
 
 /// More of a file of tokens is not read: eight lines of 256 bytes count, the rest may be notes.
@@ -92,18 +92,20 @@ pub fn write_pidfile(path: &Path) -> io::Result<()> {
     replace(path, "tmp", &format!("{}\n", std::process::id()))
 }
 
-/// Writes the ports that TCP listeners got, a line each, as `MEMCACHED_PORT_FILENAME` asks for.
+/// Writes the ports that listeners and UDP sockets got, a line each, as `MEMCACHED_PORT_FILENAME` asks for.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn write_ports(path: &Path, listeners: &[Listener]) -> io::Result<()> {
+pub fn write_ports(path: &Path, listeners: &[Listener], datagrams: &[DatagramSocket]) -> io::Result<()> {
     let mut text = String::new();
-    for (family, port) in listeners.iter().filter_map(Listener::port) {
+    let streams = listeners.iter().filter_map(Listener::port).map(|port| ("TCP", port));
+    let datagrams = datagrams.iter().filter_map(DatagramSocket::port).map(|port| ("UDP", port));
+    for (transport, (family, port)) in streams.chain(datagrams) {
         let family = match family {
             Family::Inet => "INET",
             Family::Inet6 => "INET6",
         };
-        text.push_str(&format!("TCP {family}: {port}\n"));
+        text.push_str(&format!("{transport} {family}: {port}\n"));
     }
     replace(path, "lck", &text)
 }
@@ -114,8 +116,19 @@ fn replace(path: &Path, ending: &str, text: &str) -> io::Result<()> {
     name.push(".");
     name.push(ending);
     let beside = PathBuf::from(name);
-    fs::write(&beside, text)?;
-    fs::rename(&beside, path)
+    // What lies there was left behind, or put there for us to write through.
+    if let Err(error) = fs::remove_file(&beside)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    let mut file = fs::File::create_new(&beside)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        // A failure leaves nothing; if this fails, too, there is nothing more to do.
+        drop(fs::remove_file(&beside));
+    }
+    written
 }
 
 #[cfg(test)]
@@ -123,7 +136,7 @@ mod tests {
     use std::fs;
 
     use super::{TokensError, TokensFile, write_pidfile, write_ports};
-    use crate::net::{Endpoint, Options, Port, bind};
+    use crate::net::{Endpoint, Options, Port, bind, bind_datagrams};
 
     #[test]
     fn the_files_hold_what_memcached_writes() {
@@ -133,12 +146,38 @@ mod tests {
         write_pidfile(&pids).expect("writable");
         write_pidfile(&pids).expect("writable again");
         assert_eq!(fs::read_to_string(&pids).expect("written"), format!("{}\n", std::process::id()));
-        let endpoints = vec![Endpoint::Tcp { host: Some("127.0.0.1".to_owned()), port: Port::Any }];
-        let listeners = bind(&Options { endpoints, backlog: 1, socket_mark: 0 }).expect("a free port");
-        write_ports(&ports, &listeners).expect("writable");
+        let host = Some("127.0.0.1".to_owned());
+        let udp = Endpoint::Udp { host: host.clone(), port: Port::Any };
+        let options = Options {
+            endpoints: vec![Endpoint::Tcp { host, port: Port::Any, tls: None, spoken: None }, udp],
+            backlog: 1,
+            socket_mark: 0,
+        };
+        let listeners = bind(&options).expect("a free port");
+        let datagrams = bind_datagrams(&options, 2).expect("a free port");
+        write_ports(&ports, &listeners, &datagrams[0]).expect("writable");
         let (_, port) = listeners[0].port().expect("TCP has a port");
-        assert_eq!(fs::read_to_string(&ports).expect("written"), format!("TCP INET: {port}\n"));
+        let (_, datagram_port) = datagrams[0][0].port().expect("UDP has a port");
+        let expected = format!("TCP INET: {port}\nUDP INET: {datagram_port}\n");
+        assert_eq!(fs::read_to_string(&ports).expect("written"), expected);
         assert_eq!(fs::read_dir(&folder).expect("ours").count(), 2);
+        fs::remove_dir_all(&folder).expect("ours");
+    }
+
+    #[test]
+    fn a_file_is_not_written_through_a_link_and_a_failure_leaves_none() {
+        let folder = std::env::temp_dir().join(format!("flagstone-links-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a temporary folder");
+        let (pids, precious) = (folder.join("a.pid"), folder.join("precious"));
+        fs::write(&precious, "precious").expect("writable");
+        std::os::unix::fs::symlink(&precious, folder.join("a.pid.tmp")).expect("a link");
+        write_pidfile(&pids).expect("writable");
+        assert_eq!(fs::read_to_string(&precious).expect("still there"), "precious");
+        assert!(fs::symlink_metadata(&pids).expect("written").is_file());
+        let occupied = folder.join("occupied");
+        fs::create_dir(&occupied).expect("a folder");
+        write_ports(&occupied, &[], &[]).expect_err("no file takes a folder's place");
+        assert!(!folder.join("occupied.lck").exists());
         fs::remove_dir_all(&folder).expect("ours");
     }
 

@@ -18,13 +18,27 @@ pub(super) fn run(store: &Store, roster: &Roster, clock: Clock, recorder: Record
     process::give_way_to_others();
     let mut local = store.local();
     local.set_recorder(recorder);
+    let mut refused_at = None;
     while !roster.is_stopping() {
         local.recorder_mut().begin_turn(Clock::unix_micros);
         match store.step(&mut local, clock.now()) {
             // A step holds locks for at most 50 us; between steps who waits for them goes first.
             Progress::More => thread::yield_now(),
             Progress::MoreAfter { micros } => thread::park_timeout(Duration::from_micros(u64::from(micros))),
-            Progress::IdleUntil(moment) => thread::park_timeout(clock.until(moment) + CLOCK_TICK),
+            Progress::IdleUntil(moment) => {
+                tell_of_refusal(store, &mut refused_at);
+                thread::park_timeout(clock.until(moment) + CLOCK_TICK);
+            }
         }
+    }
+}
+
+/// Says once where memory ends before `-m` does: a file system is full, or a limit of the process is reached.
+fn tell_of_refusal(store: &Store, refused_at: &mut Option<u64>) {
+    if let Some(megabytes) = store.ask_for_memory_again().map(|bytes| bytes >> 20)
+        && *refused_at != Some(megabytes)
+    {
+        log::warn!("the system has no more memory for items: going on with {megabytes} MB of -m");
+        *refused_at = Some(megabytes);
     }
 }

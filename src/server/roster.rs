@@ -9,27 +9,27 @@ use crossbeam::queue::SegQueue;
 use crossbeam::utils::CachePadded;
 use mio::{Token, Waker};
 
-use crate::net::Stream;
+use crate::net::Arrival;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 
 /// The token of every thread's waker: no slot and no listener has it.
 pub const WAKE: Token = Token(usize::MAX);
 
-/// All workers' desks and the state that the server's threads share about connections.
+/// All workers' mailboxes and the state that the server's threads share about connections.
 #[derive(Debug)]
 pub struct Roster {
-    desks: Box<[CachePadded<Desk>]>,
+    mailboxes: Box<[CachePadded<Mailbox>]>,
     acceptor: Waker,
     /// Set while the acceptor leaves connections in the backlog; who closes one then wakes it.
     is_paused: AtomicBool,
     is_stopping: AtomicBool,
 }
 
-/// One worker's place.
+/// What the acceptor hands over to one worker, and how many of it the worker still serves.
 #[derive(Debug)]
-struct Desk {
+struct Mailbox {
     /// Sockets handed over and not yet taken.
-    arrivals: SegQueue<Stream>,
+    arrivals: SegQueue<Arrival>,
     /// Connections handed over and not yet closed.
     connections: AtomicUsize,
     waker: Waker,
@@ -39,10 +39,10 @@ impl Roster {
     /// A roster of one worker per waker.
     #[must_use]
     pub fn new(acceptor: Waker, workers: Vec<Waker>) -> Self {
-        let desk =
-            |waker| CachePadded::new(Desk { arrivals: SegQueue::new(), connections: AtomicUsize::new(0), waker });
+        let mailbox =
+            |waker| CachePadded::new(Mailbox { arrivals: SegQueue::new(), connections: AtomicUsize::new(0), waker });
         Self {
-            desks: workers.into_iter().map(desk).collect(),
+            mailboxes: workers.into_iter().map(mailbox).collect(),
             acceptor,
             is_paused: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
@@ -53,26 +53,26 @@ impl Roster {
     ///
     /// # Errors
     /// When the worker cannot be woken; it then finds the socket when it wakes for another reason.
-    pub fn hand_over(&self, stream: Stream) -> io::Result<()> {
+    pub fn hand_over(&self, arrival: Arrival) -> io::Result<()> {
         // Relaxed: a recent count is good enough to choose by.
-        let fewest = self.desks.iter().min_by_key(|desk| desk.connections.load(Ordering::Relaxed));
-        let desk = fewest.expect("at least one worker: config refuses -t 0");
+        let fewest = self.mailboxes.iter().min_by_key(|mailbox| mailbox.connections.load(Ordering::Relaxed));
+        let mailbox = fewest.expect("at least one worker: config refuses -t 0");
         // Relaxed: the queue orders the socket itself.
-        desk.connections.fetch_add(1, Ordering::Relaxed);
-        desk.arrivals.push(stream);
-        desk.waker.wake()
+        mailbox.connections.fetch_add(1, Ordering::Relaxed);
+        mailbox.arrivals.push(arrival);
+        mailbox.waker.wake()
     }
 
     /// The next socket handed to this worker.
     #[must_use]
-    pub fn take(&self, worker: usize) -> Option<Stream> {
-        self.desks[worker].arrivals.pop()
+    pub fn take(&self, worker: usize) -> Option<Arrival> {
+        self.mailboxes[worker].arrivals.pop()
     }
 
     /// Says that a connection of this worker has closed: its descriptor is free already.
     pub fn closed(&self, worker: usize) {
         // SeqCst, with `pause` and `connections`: either the acceptor sees the lower count, or we see that it paused.
-        self.desks[worker].connections.fetch_sub(1, Ordering::SeqCst);
+        self.mailboxes[worker].connections.fetch_sub(1, Ordering::SeqCst);
         if self.is_paused.load(Ordering::SeqCst) {
             self.wake_acceptor();
         }
@@ -82,7 +82,7 @@ impl Roster {
     #[must_use]
     pub fn connections(&self) -> usize {
         // SeqCst: see `closed`.
-        self.desks.iter().map(|desk| desk.connections.load(Ordering::SeqCst)).sum()
+        self.mailboxes.iter().map(|mailbox| mailbox.connections.load(Ordering::SeqCst)).sum()
     }
 
     /// Says that the acceptor stops or goes on accepting. Having stopped, it must look at
@@ -109,14 +109,14 @@ impl Roster {
 
     /// Wakes every worker: each then ends a turn.
     pub fn wake_workers(&self) {
-        for worker in 0..self.desks.len() {
+        for worker in 0..self.mailboxes.len() {
             self.wake_worker(worker);
         }
     }
 
     /// Wakes one worker: it then has a turn.
     pub fn wake_worker(&self, worker: usize) {
-        if let Err(error) = self.desks[worker].waker.wake() {
+        if let Err(error) = self.mailboxes[worker].waker.wake() {
             log::error!("cannot wake a worker: {error}");
         }
     }
@@ -142,10 +142,11 @@ mod tests {
     use mio::{Events, Poll, Waker};
 
     use super::{Roster, WAKE};
-    use crate::net::Stream;
+    use crate::net::{Arrival, Stream};
 
-    fn stream() -> Stream {
-        Stream::Unix(mio::net::UnixStream::pair().expect("descriptors").0)
+    fn arrival() -> Arrival {
+        let (ours, _) = mio::net::UnixStream::pair().expect("descriptors");
+        Arrival { stream: Stream::Unix(ours), tls: None, spoken: None }
     }
 
     fn waker(poll: &Poll) -> Waker {
@@ -158,14 +159,14 @@ mod tests {
         let others = [Poll::new().expect("descriptors"), Poll::new().expect("descriptors")];
         let roster = Roster::new(waker(&poll), others.iter().map(waker).collect());
         for _ in 0..3 {
-            roster.hand_over(stream()).expect("awake");
+            roster.hand_over(arrival()).expect("awake");
         }
         assert_eq!(roster.connections(), 3);
         assert!(roster.take(1).is_some());
         assert!(roster.take(1).is_none());
         roster.closed(0);
         roster.closed(0);
-        roster.hand_over(stream()).expect("awake");
+        roster.hand_over(arrival()).expect("awake");
         assert_eq!(roster.connections(), 2);
         assert!(roster.take(0).is_some());
     }
@@ -175,7 +176,7 @@ mod tests {
         let mut poll = Poll::new().expect("descriptors");
         let worker = Poll::new().expect("descriptors");
         let roster = Roster::new(waker(&poll), vec![waker(&worker)]);
-        roster.hand_over(stream()).expect("awake");
+        roster.hand_over(arrival()).expect("awake");
         roster.pause(true);
         assert!(!roster.is_accepting());
         roster.closed(0);

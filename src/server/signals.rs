@@ -1,13 +1,10 @@
-//! Signals, delivered to a loop: the handler only writes a byte to a socket pair.
+//! Signals, which a thread waits for: the handler only writes a byte to a socket pair.
 //!
 //! SIGPIPE needs nothing here: Rust's runtime ignores it, and a write to a client that left is an error.
 
-use std::io::{self, Read};
+use std::io;
 
-use mio::net::UnixStream;
-use mio::{Events, Interest, Poll, Token};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
-use signal_hook::low_level::pipe;
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,17 +17,9 @@ pub enum Asked {
     Reload,
 }
 
-const MEANINGS: [(i32, Asked); 4] =
-    [(SIGTERM, Asked::Stop), (SIGINT, Asked::Stop), (SIGUSR1, Asked::StopGracefully), (SIGHUP, Asked::Reload)];
-
 /// Where signals arrive from the moment it exists.
 #[derive(Debug)]
-pub struct Signals {
-    poll: Poll,
-    events: Events,
-    /// One a line of `MEANINGS`, in its order.
-    pipes: Vec<UnixStream>,
-}
+pub struct Signals(signal_hook::iterator::Signals);
 
 impl Signals {
     /// Takes over the four signals.
@@ -38,44 +27,27 @@ impl Signals {
     /// # Errors
     /// When descriptors run out or the kernel refuses a handler.
     pub fn catch() -> io::Result<Self> {
-        let poll = Poll::new()?;
-        let mut pipes = Vec::with_capacity(MEANINGS.len());
-        for (number, (signal, _)) in MEANINGS.iter().enumerate() {
-            let (mut reader, writer) = UnixStream::pair()?;
-            poll.registry().register(&mut reader, Token(number), Interest::READABLE)?;
-            pipe::register(*signal, writer)?;
-            pipes.push(reader);
-        }
-        Ok(Self { poll, events: Events::with_capacity(MEANINGS.len()), pipes })
+        signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP]).map(Self)
+    }
+
+    /// Whether a signal has arrived that says to stop; others that have are forgotten.
+    pub fn pending_stop(&mut self) -> Option<Asked> {
+        self.0.pending().map(asked).find(|asked| *asked != Asked::Reload)
     }
 
     /// Sleeps until a signal arrives.
-    ///
-    /// # Errors
-    /// When the kernel refuses to wait.
-    pub fn wait(&mut self) -> io::Result<Asked> {
-        loop {
-            for (pipe, (_, asked)) in self.pipes.iter_mut().zip(MEANINGS) {
-                if drain(pipe) {
-                    return Ok(asked);
-                }
-            }
-            match self.poll.poll(&mut self.events, None) {
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-                _ => {}
-            }
-        }
+    pub fn wait(&mut self) -> Asked {
+        // Only a handle that nobody has could end the iterator.
+        self.0.forever().next().map_or(Asked::Stop, asked)
     }
 }
 
-/// Reads all bytes; several signals of a kind are one.
-fn drain(pipe: &mut UnixStream) -> bool {
-    let mut scratch = [0; 64];
-    let mut any = false;
-    while matches!(pipe.read(&mut scratch), Ok(1..)) {
-        any = true;
+fn asked(signal: i32) -> Asked {
+    match signal {
+        SIGHUP => Asked::Reload,
+        SIGUSR1 => Asked::StopGracefully,
+        _ => Asked::Stop,
     }
-    any
 }
 
 #[cfg(test)]
@@ -84,11 +56,11 @@ mod tests {
     use crate::sys::process::{Signal, raise};
 
     #[test]
-    fn a_signal_arrives_in_the_loop() {
+    fn a_signal_is_waited_for() {
         let mut signals = Signals::catch().expect("descriptors");
         raise(Signal::User1);
-        assert_eq!(signals.wait().expect("a wait"), Asked::StopGracefully);
+        assert_eq!(signals.wait(), Asked::StopGracefully);
         raise(Signal::Interrupt);
-        assert_eq!(signals.wait().expect("a wait"), Asked::Stop);
+        assert_eq!(signals.wait(), Asked::Stop);
     }
 }

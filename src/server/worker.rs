@@ -3,37 +3,55 @@
 //! A turn is one wait for all sockets, then a bounded piece of work for every client that is ready or was
 //! stopped by its budget in the last turn. Nothing wakes an idle worker.
 
-use std::collections::{HashMap, VecDeque};
+mod datagrams;
+mod handshakes;
+mod leaving;
+mod relief;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
-use std::ops::Range;
+use std::ops::{Bound, Range};
 
 use mio::{Interest, Poll, Token};
 
-use super::client::{Bench, Client, Verdict};
+use super::client::{Client, Share, TurnContext, Verdict};
 use super::clock::Clock;
+use super::datagrams::Datagrams;
 use super::roster::{Roster, WAKE};
 use super::slots::Slots;
-use crate::bytes::Buffer;
-use crate::command::{CONNECTIONS_A_TURN, Commands, Hint, Shared};
+use crate::command::{CONNECTIONS_A_TURN, Claim, Commands, Hint, Shared};
 use crate::conn::{Connection, Output, Turn};
-use crate::net::Stream;
+use crate::net::{Arrival, DatagramSocket};
+use crate::protocol::Dialect;
 use crate::sync::{Arc, Ordering};
 use crate::sys::events::{Event, Events};
 use crate::telemetry::watch::{self, Call, CloseReason, Kinds, Peer, Transport};
 use crate::time::Seconds;
+use crate::tls::Buffers;
+use handshakes::Handshakes;
 
 /// Most bytes read from a client in a turn; a longer line is no request.
 const SCRATCH_BYTES: usize = 64 * 1024;
 
+/// Most ciphertext read from a client in a turn: two records, however short they may be.
+const CIPHERTEXT_BYTES: usize = 34 * 1024;
+
 /// Clients whose input is read before the first of them is served: as many as a processor has ways to wait for memory.
-const GUESTS_MAX: usize = 16;
+const PREFETCHED_MAX: usize = 16;
 
 /// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
 
-/// How soon a client that waits for memory is looked at again, in milliseconds.
+/// How soon a client that waits for others' answers is looked at again, in milliseconds.
 const WAIT_RETRY_MS: i32 = 1;
+
+/// How soon clients that wait for memory look again though nobody has called, in milliseconds: a call may come for what
+/// was evicted in vain.
+const MEMORY_RETRY_MS: i32 = 20;
+
+/// Clients that wait for memory and get it in a turn.
+const SERVED_WAITERS_MAX: usize = 32;
 
 /// How often idle clients are looked for, when they are, in milliseconds.
 const IDLE_SCAN_MS: i32 = 1000;
@@ -51,6 +69,8 @@ pub struct WorkerOptions {
     pub number: usize,
     /// Its poll, in which the roster's waker is registered.
     pub poll: Poll,
+    /// Its UDP sockets.
+    pub datagrams: Vec<DatagramSocket>,
     /// Where its clients come from.
     pub roster: Arc<Roster>,
     /// What all threads know of the commands.
@@ -72,31 +92,52 @@ pub struct Worker {
     shared: Arc<Shared>,
     clock: Clock,
     requests_per_turn: usize,
+    /// The same where nobody else is ready.
+    requests_alone: usize,
     idle_seconds_max: Option<u32>,
     commands: Commands,
     slots: Slots<Client>,
+    datagrams: Datagrams,
     /// Clients that have more to do than their last turn let them.
     run_queue: VecDeque<Token>,
-    /// Clients that wait for memory.
+    /// Clients with a list of items to write: one a turn, so that others wait for one however many there are.
+    resting: VecDeque<Token>,
+    /// Clients that have left, and the UDP sockets, by one token, if there is something to do.
+    leaving: VecDeque<Token>,
+    /// Clients whose handshake is not over.
+    handshakes: Handshakes,
+    /// Whether there are such clients, or idle ones are looked for.
+    has_deadlines: bool,
+    /// Clients that wait for others' answers, and UDP sockets in the same way.
     waiting: Vec<Token>,
+    /// Clients that wait for memory, by their place in the line.
+    for_memory: BTreeMap<Claim, Token>,
+    /// When they look again though nobody calls, in the clock's microseconds.
+    next_memory_look: u64,
+    /// When clients that read too slowly for others' need are looked for next, in the clock's microseconds.
+    next_stuck_scan: u64,
+    /// When clients are looked for next that have waited long enough.
+    next_overdue_scan: Seconds,
+    /// When silent clients are looked for next.
+    next_silent_scan: Seconds,
     /// Clients that watch: served when the worker is called.
     watching: Vec<Token>,
     /// Addresses of clients that came while connections were watched: one that is reset has none any more.
     peers: HashMap<Token, SocketAddr>,
     /// Room for what is read: `SCRATCH_BYTES` behind what was read early.
-    scratch: Box<[u8]>,
+    scratch: Box<[u8; 2 * SCRATCH_BYTES]>,
+    /// Room for ciphertext, if TLS is spoken.
+    buffers: Buffers,
     /// Clients whose input was read early.
-    guests: Vec<Guest>,
+    prefetched: Vec<PrefetchedClient>,
     output: Output,
     next_idle_scan: Seconds,
-    /// Turns so far.
-    turns: u64,
-    census: Enumerator,
+    listing: ListingPart,
 }
 
 /// A client whose input was read before its turn.
 #[derive(Debug)]
-struct Guest {
+struct PrefetchedClient {
     token: Token,
     /// Its input in the scratch buffer.
     input: Range<usize>,
@@ -117,8 +158,8 @@ struct Early {
 
 /// How far a worker is with what it is asked about its clients.
 #[derive(Debug)]
-struct Enumerator {
-    /// Censuses answered.
+struct ListingPart {
+    /// Listings answered.
     answered: u64,
     /// Places written about in the present one.
     place: usize,
@@ -128,36 +169,53 @@ impl Worker {
     /// A worker without clients.
     #[must_use]
     pub fn new(options: WorkerOptions) -> Self {
-        let WorkerOptions { number, poll, roster, shared, clock, requests_per_turn, idle_seconds_max } = options;
+        let WorkerOptions { number, poll, datagrams, roster, shared, clock, requests_per_turn, idle_seconds_max } =
+            options;
         let mut commands = Commands::new(Arc::clone(&shared), clock.now());
-        let of_lines = Arc::clone(&roster);
-        commands.on_lines(Call::new(move || of_lines.wake_worker(number)));
+        let of_news = Arc::clone(&roster);
+        commands.on_news(Call::new(move || of_news.wake_worker(number)));
+        let of_memory = Arc::clone(&roster);
+        commands.on_memory(move || of_memory.wake_worker(number));
         Self {
             number,
             poll,
             roster,
             clock,
             requests_per_turn,
+            requests_alone: requests_per_turn.saturating_mul(ALONE_BUDGETS),
             idle_seconds_max,
             commands,
-            census: Enumerator { answered: shared.census().join(), place: 0 },
+            listing: ListingPart { answered: shared.listings().join(), place: 0 },
+            buffers: shared
+                .tls()
+                .map_or_else(Buffers::default, |tls| Buffers::new(CIPHERTEXT_BYTES, tls.write_bytes())),
             shared,
             slots: Slots::new(),
+            datagrams: Datagrams::new(datagrams, clock.now().seconds),
             run_queue: VecDeque::new(),
+            resting: VecDeque::new(),
+            leaving: VecDeque::new(),
+            handshakes: Handshakes::default(),
+            has_deadlines: idle_seconds_max.is_some(),
             waiting: Vec::new(),
+            for_memory: BTreeMap::new(),
+            next_memory_look: 0,
+            next_stuck_scan: 0,
+            next_overdue_scan: Seconds::START,
+            next_silent_scan: Seconds::START,
             watching: Vec::new(),
             peers: HashMap::new(),
-            scratch: vec![0; 2 * SCRATCH_BYTES].into_boxed_slice(),
-            guests: Vec::with_capacity(GUESTS_MAX),
+            scratch: vec![0; 2 * SCRATCH_BYTES].try_into().expect("of that length"),
+            prefetched: Vec::with_capacity(PREFETCHED_MAX),
             output: Output::for_worker(),
             next_idle_scan: Seconds::START,
-            turns: 0,
         }
     }
 
     /// Serves until the roster stops: then requests that were read are answered, and their clients closed.
     pub fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS_MAX);
+        self.begin_datagrams();
         while !self.roster.is_stopping() {
             match events.wait(&self.poll, self.patience()) {
                 Ok(()) => self.turn(&events),
@@ -171,27 +229,37 @@ impl Worker {
         for token in self.slots.tokens(|_| true) {
             self.close(token, CloseReason::Normal);
         }
+        self.datagrams.close(&mut self.commands);
         self.commands.end_turn();
-        self.shared.census().leave(self.census.answered);
+        self.shared.listings().leave(self.listing.answered);
     }
 
     /// How long the poll may sleep, in milliseconds.
     fn patience(&self) -> i32 {
-        if !self.run_queue.is_empty() || self.is_asked() {
+        if self.is_asked() || self.commands.is_freeing() {
+            return 0;
+        }
+        if self.run_queue.len() + self.waiting.len() + self.set_aside() > 0 {
+            return self.patience_for_clients();
+        }
+        if self.has_deadlines { self.patience_for_deadlines() } else { FOR_EVER }
+    }
+
+    /// The same where clients have more to do or wait for something.
+    #[inline(never)]
+    fn patience_for_clients(&self) -> i32 {
+        if !self.run_queue.is_empty() || self.has_lists_or_leavers() || self.handshakes.is_any_ready() {
             return 0;
         }
         if !self.waiting.is_empty() {
             return WAIT_RETRY_MS;
         }
-        if self.idle_seconds_max.is_some() && !self.slots.is_empty() {
-            return IDLE_SCAN_MS;
-        }
-        FOR_EVER
+        // They wait for memory.
+        if self.next_memory_look == 0 { 0 } else { MEMORY_RETRY_MS }
     }
 
     fn turn(&mut self, events: &Events) {
         self.commands.begin_turn(self.clock.now(), Clock::unix_micros);
-        self.turns += 1;
         let queued = self.run_queue.len();
         let waiting = self.waiting.len();
         let budget = self.budget(events.len() + queued + waiting);
@@ -202,27 +270,38 @@ impl Worker {
                 self.serve_event(event, budget);
             }
         }
-        if queued + waiting > 0 {
+        if queued + waiting + self.set_aside() > 0 {
             self.serve_left_over(queued, waiting, budget);
         }
-        self.scan_idle();
-        if self.is_asked() {
-            self.answer_census();
+        if self.has_deadlines {
+            self.serve_deadlines(budget);
         }
-        if self.commands.readers_hold_too_much() {
-            let has_served = queued > 0 || events.iter().any(|event| token_of(event) != WAKE);
-            self.close_slow_readers(has_served);
+        if self.is_asked() {
+            self.answer_listing();
+        }
+        if self.commands.memory_is_tight() {
+            self.relieve_memory(queued > 0 || events.iter().any(|event| token_of(event) != WAKE));
         }
         self.commands.end_turn();
     }
 
-    /// Requests each client may have served in this turn.
-    fn budget(&self, ready: usize) -> usize {
-        if ready > 1 { self.requests_per_turn } else { self.requests_per_turn.saturating_mul(ALONE_BUDGETS) }
+    /// How many clients stand elsewhere than in the run queue or among those that wait for others' answers.
+    #[inline]
+    fn set_aside(&self) -> usize {
+        self.resting.len() + self.leaving.len() + self.for_memory.len()
     }
 
+    /// Requests each client may have served in this turn.
+    fn budget(&self, ready: usize) -> usize {
+        if ready > 1 { self.requests_per_turn } else { self.requests_alone }
+    }
+
+    /// Serves clients for other things than events: the first `queued` and `waiting`, and those that are set aside.
     #[inline(never)]
     fn serve_left_over(&mut self, queued: usize, waiting: usize, budget: usize) {
+        if self.has_lists_or_leavers() {
+            self.serve_lists_and_leavers(budget);
+        }
         // Who waits again, or anew, stands behind those whose turn it is.
         for token in self.waiting.drain(..waiting).collect::<Vec<_>>() {
             self.set_queued(token, false);
@@ -233,6 +312,45 @@ impl Worker {
             self.set_queued(token, false);
             self.serve(token, None, budget);
         }
+        if !self.for_memory.is_empty() {
+            self.serve_for_memory(budget);
+        }
+    }
+
+    /// Clients that wait for memory look for it, in order, if the store has called: of those that want the same only
+    /// until one finds nothing.
+    #[cold]
+    fn serve_for_memory(&mut self, budget: usize) {
+        let (now, micros) = (self.commands.now().seconds, self.clock.micros());
+        if now >= self.next_overdue_scan {
+            self.next_overdue_scan = Seconds(now.0.saturating_add(1));
+            let overdue = self.for_memory.iter().filter(|(claim, _)| claim.is_overdue(now));
+            for (claim, token) in overdue.map(|(&claim, &token)| (claim, token)).collect::<Vec<_>>() {
+                self.serve_waiter(claim, token, budget);
+            }
+        }
+        let is_called = self.commands.take_memory_call() || micros >= self.next_memory_look;
+        if !is_called {
+            return;
+        }
+        self.next_memory_look = micros + u64::try_from(MEMORY_RETRY_MS).expect("it is positive") * 1000;
+        let mut from = Bound::Unbounded;
+        for _ in 0..SERVED_WAITERS_MAX {
+            let next = self.for_memory.range((from, Bound::Unbounded)).next();
+            let Some((&claim, &token)) = next else { return };
+            let has_found = self.serve_waiter(claim, token, budget);
+            from = Bound::Excluded(if has_found { claim } else { claim.end() });
+        }
+        self.next_memory_look = 0;
+    }
+
+    /// Has a client that waits for memory look for it; false when it found none.
+    fn serve_waiter(&mut self, claim: Claim, token: Token, budget: usize) -> bool {
+        self.for_memory.remove(&claim);
+        self.set_queued(token, false);
+        self.serve(token, None, budget);
+        let again = self.slots.get_mut(token).and_then(|client| client.claim());
+        again.is_none_or(|again| !again.wants_the_same(&claim))
     }
 
     /// What one event asks for.
@@ -252,30 +370,30 @@ impl Worker {
     fn serve_together(&mut self, events: &Events, budget: usize) {
         for event in events.iter() {
             if token_of(event) == WAKE || !self.read_early(event, budget) {
-                self.serve_guests(budget);
+                self.serve_prefetched(budget);
                 self.serve_event(event, budget);
             }
         }
-        self.serve_guests(budget);
+        self.serve_prefetched(budget);
     }
 
     /// Reads a client's input, to serve it together with others: what their requests need of the store's memory is
     /// waited for at the same time then. False: the client is to be served by itself.
     fn read_early(&mut self, event: Event, budget: usize) -> bool {
         let token = token_of(event);
-        let Some(client) = self.slots.get_mut(token) else { return true };
+        let Some(client) = self.slots.get_mut(token) else { return false };
         client.note(event);
-        if client.is_queued || !client.can_be_read_early() {
+        if client.is_queued || client.is_hung_up() || !client.can_be_read_early() {
             return false;
         }
-        let start = self.guests.last().map_or(0, |guest| guest.input.end);
+        let start = self.prefetched.last().map_or(0, |client| client.input.end);
         let room = &mut self.scratch[start..start + SCRATCH_BYTES];
-        match client.take_in(room, &self.commands) {
+        match client.take_in(room, &mut self.buffers, &self.commands) {
             Ok(len) => {
                 let first = client.look_ahead(&room[..len], &self.commands);
-                self.guests.push(Guest { token, input: start..start + len, first });
-                if self.guests.len() == GUESTS_MAX || start + len > SCRATCH_BYTES {
-                    self.serve_guests(budget);
+                self.prefetched.push(PrefetchedClient { token, input: start..start + len, first });
+                if self.prefetched.len() == PREFETCHED_MAX || start + len > SCRATCH_BYTES {
+                    self.serve_prefetched(budget);
                 }
             }
             Err(verdict) => self.follow(verdict, token),
@@ -285,20 +403,20 @@ impl Worker {
 
     /// Serves the clients whose input was read early, in order.
     #[inline(never)]
-    fn serve_guests(&mut self, budget: usize) {
-        let mut guests = std::mem::take(&mut self.guests);
-        for hint in guests.iter().filter_map(|guest| guest.first) {
+    fn serve_prefetched(&mut self, budget: usize) {
+        let mut prefetched = std::mem::take(&mut self.prefetched);
+        for hint in prefetched.iter().filter_map(|client| client.first) {
             self.commands.ask_for_item(hint);
         }
-        for guest in guests.drain(..) {
+        for client in prefetched.drain(..) {
             let early = Early {
-                received: Some(guest.input.len()),
-                part: guest.input,
-                first: guest.first.map(|hint| hint.hash),
+                received: Some(client.input.len()),
+                part: client.input,
+                first: client.first.map(|hint| hint.hash),
             };
-            self.serve_with(guest.token, None, early, budget);
+            self.serve_with(client.token, None, early, budget);
         }
-        self.guests = guests;
+        self.prefetched = prefetched;
     }
 
     /// A client's turn: for what the kernel says, or for what it has left over.
@@ -310,11 +428,16 @@ impl Worker {
     /// A client's turn with its part of the scratch buffer.
     #[inline(always)]
     fn serve_with(&mut self, token: Token, event: Option<Event>, early: Early, budget: usize) {
-        let Some(client) = self.slots.get_mut(token) else { return };
+        let Some(client) = self.slots.get_mut(token) else { return self.note_datagrams(token) };
         if let Some(event) = event {
             client.note(event);
             // Who is queued has its turn when the queue does.
             if client.is_queued {
+                self.note_queued(token, event);
+                return;
+            }
+            if client.is_hung_up() {
+                self.note_leaving(token);
                 return;
             }
         }
@@ -323,7 +446,7 @@ impl Worker {
             self.commands.serve_for(client.descriptor());
             is_logged |= self.commands.is_watched(Kinds::COMMANDS);
         }
-        let mut bench = Bench {
+        let mut context = TurnContext {
             turn: Turn {
                 commands: &mut self.commands,
                 output: &mut self.output,
@@ -332,10 +455,12 @@ impl Worker {
                 logged_as: is_logged.then(|| client.descriptor()),
             },
             scratch: &mut self.scratch[early.part],
+            buffers: &mut self.buffers,
             received: early.received,
-            turns: self.turns,
+            clock: &self.clock,
+            share: Share::new(self.requests_per_turn, budget),
         };
-        let verdict = client.serve(&mut bench);
+        let verdict = client.serve(&mut context);
         if verdict != Verdict::Idle {
             self.follow(verdict, token);
         }
@@ -350,12 +475,26 @@ impl Worker {
                 self.set_queued(token, true);
                 self.run_queue.push_back(token);
             }
+            Verdict::Rest => {
+                self.set_queued(token, true);
+                self.resting.push_back(token);
+            }
             Verdict::Wait => {
                 self.set_queued(token, true);
                 self.waiting.push(token);
             }
+            Verdict::Memory => self.note_waiting(token),
             Verdict::Watch => self.note_watching(token),
             Verdict::Gone(reason) => self.close(token, reason),
+        }
+    }
+
+    #[cold]
+    fn note_waiting(&mut self, token: Token) {
+        self.set_queued(token, true);
+        match self.slots.get_mut(token).and_then(|client| client.claim()) {
+            Some(claim) => drop(self.for_memory.insert(claim, token)),
+            None => self.run_queue.push_back(token),
         }
     }
 
@@ -382,16 +521,24 @@ impl Worker {
     }
 
     fn admit_arrivals(&mut self) {
-        while let Some(stream) = self.roster.take(self.number) {
-            self.admit(stream);
+        while let Some(arrival) = self.roster.take(self.number) {
+            self.admit(arrival);
         }
     }
 
-    fn admit(&mut self, stream: Stream) {
+    fn admit(&mut self, arrival: Arrival) {
         // Relaxed: a gauge for reports.
         self.shared.connections().current.fetch_add(1, Ordering::Relaxed);
-        let connection = if self.commands.asks_for_token() { Connection::stranger() } else { Connection::new() };
-        let token = self.slots.insert(Client::new(stream, connection, self.commands.now().seconds));
+        let dialect = match arrival.spoken {
+            None => self.commands.dialect(),
+            Some(spoken) => Dialect::named(spoken.word()),
+        };
+        let connection = match &self.commands {
+            commands if commands.asks_for_token() => Connection::unauthenticated(),
+            commands if commands.asks_for_sasl() => Connection::unauthenticated_sasl(),
+            _ => Connection::speaking(dialect),
+        };
+        let token = self.slots.insert(Client::new(arrival.stream, connection, self.commands.now().seconds));
         if self.commands.is_watched(Kinds::CONNECTIONS) {
             self.tell_open(token);
         }
@@ -400,6 +547,10 @@ impl Worker {
         if let Err(error) = self.poll.registry().register(client.stream(), token, interest) {
             log::error!("cannot wait for a client: {error}");
             self.close(token, CloseReason::Error);
+            return;
+        }
+        if let Some(wanted) = arrival.tls {
+            self.begin_handshake(token, wanted);
         }
     }
 
@@ -425,6 +576,9 @@ impl Worker {
     fn close(&mut self, token: Token, reason: CloseReason) {
         let Some(client) = self.slots.remove(token) else { return };
         self.watching.retain(|watching| *watching != token);
+        if let Some(claim) = client.claim() {
+            self.for_memory.remove(&claim);
+        }
         self.tell_close(token, &client, reason);
         client.close(&mut self.commands);
         // Relaxed: a gauge for reports.
@@ -432,62 +586,27 @@ impl Worker {
         self.roster.closed(self.number);
     }
 
-    /// Clients that asked for large values and do not take them keep the memory of what was overwritten since:
-    /// the one whose socket has taken nothing for longest is closed first. Those of other workers are seen by
-    /// these only, so they are woken; a turn that was nothing but such a call does not call back.
-    #[cold]
-    fn close_slow_readers(&mut self, has_served: bool) {
-        while self.commands.readers_hold_too_much() {
-            let readers = self.slots.iter();
-            let holding = readers.filter_map(|(token, client)| Some((client.holds_gone_since(&self.commands)?, token)));
-            let Some((_, slowest)) = holding.min_by_key(|(since, _)| *since) else {
-                if has_served {
-                    self.roster.wake_workers();
-                }
-                return;
-            };
-            let number = self.slots.get_mut(slowest).map_or(0, |client| client.descriptor());
-            log::warn!("closing client {number}: it reads too slowly, and values it asked for are gone but for it");
-            self.commands.counters().slow_reader_kicks.bump();
-            self.close(slowest, CloseReason::Error);
-        }
-    }
-
-    /// Whether a census waits for its clients.
+    /// Whether a listing of connections waits for this worker's.
     #[inline]
     fn is_asked(&self) -> bool {
-        self.shared.census().asked() != self.census.answered
+        self.shared.listings().asked() != self.listing.answered
     }
 
-    /// Writes about its next clients.
+    /// Tells about its next clients.
     #[cold]
-    fn answer_census(&mut self) {
-        let Some(census) = self.shared.census().current() else { return };
+    fn answer_listing(&mut self) {
+        let Some(listing) = self.shared.listings().current() else { return };
         let now = self.commands.now().seconds;
-        let mut page = Buffer::default();
-        for client in self.slots.part(self.census.place, CONNECTIONS_A_TURN) {
-            client.describe(now, &mut page);
-        }
-        self.census.place += CONNECTIONS_A_TURN;
-        let is_last = self.census.place >= self.slots.len();
+        let clients = self.slots.part(self.listing.place, CONNECTIONS_A_TURN);
+        let page = clients.map(|client| client.describe(now));
+        let datagrams = (self.listing.place == 0).then(|| self.datagrams.describe(now));
+        let page = datagrams.into_iter().flatten().chain(page).collect();
+        self.listing.place += CONNECTIONS_A_TURN;
+        let is_last = self.listing.place >= self.slots.len();
         if is_last {
-            self.census = Enumerator { answered: self.census.answered + 1, place: 0 };
+            self.listing = ListingPart { answered: self.listing.answered + 1, place: 0 };
         }
-        census.add(page, is_last);
-    }
-
-    /// Once a second, when the option is on.
-    fn scan_idle(&mut self) {
-        let Some(seconds_max) = self.idle_seconds_max else { return };
-        let now = self.commands.now().seconds;
-        if now < self.next_idle_scan {
-            return;
-        }
-        self.next_idle_scan = Seconds(now.0.saturating_add(1));
-        for token in self.slots.tokens(|client| client.is_idle_for(seconds_max, now)) {
-            self.commands.counters().idle_kicks.bump();
-            self.close(token, CloseReason::IdleTimeout);
-        }
+        listing.add(page, is_last);
     }
 }
 
@@ -519,7 +638,7 @@ mod tests {
 
     use super::{Worker, WorkerOptions};
     use crate::command::{Options, Shared, SharedOptions};
-    use crate::net::Stream;
+    use crate::net::{Arrival, Stream};
     use crate::server::clock::Clock;
     use crate::server::roster::{Roster, WAKE};
     use crate::store::{self, Store};
@@ -528,28 +647,32 @@ mod tests {
     /// A worker on its thread; stopped when dropped.
     struct Running {
         roster: Arc<Roster>,
-        door: Poll,
+        accepting: Poll,
         thread: Option<JoinHandle<()>>,
     }
 
     impl Running {
         fn new() -> Self {
-            let (poll, door) = (Poll::new().expect("descriptors"), Poll::new().expect("descriptors"));
+            let (poll, accepting) = (Poll::new().expect("descriptors"), Poll::new().expect("descriptors"));
             let waker = |poll: &Poll| Waker::new(poll.registry(), WAKE).expect("descriptors");
-            let roster = Arc::new(Roster::new(waker(&door), vec![waker(&poll)]));
+            let roster = Arc::new(Roster::new(waker(&accepting), vec![waker(&poll)]));
             let clock = Clock::start();
             let shared = Arc::new(Shared::new(SharedOptions {
                 options: Options::default(),
                 store: Arc::new(Store::open(&store::Options::default()).expect("memory")),
+                tls: None,
                 tokens: None,
+                sasl: None,
                 settings: Vec::new(),
                 started: clock.now(),
                 pid: 1,
+                restart: None,
                 listeners: Vec::new(),
             }));
             let worker = Worker::new(WorkerOptions {
                 number: 0,
                 poll,
+                datagrams: Vec::new(),
                 roster: Arc::clone(&roster),
                 shared,
                 clock,
@@ -557,14 +680,14 @@ mod tests {
                 idle_seconds_max: None,
             });
             let thread = Builder::new().spawn(move || worker.run()).expect("a thread");
-            Self { roster, door, thread: Some(thread) }
+            Self { roster, accepting, thread: Some(thread) }
         }
 
         fn connect(&self) -> UnixStream {
             let (ours, theirs) = UnixStream::pair().expect("descriptors");
             theirs.set_nonblocking(true).expect("a socket");
             let stream = Stream::Unix(mio::net::UnixStream::from_std(theirs));
-            self.roster.hand_over(stream).expect("awake");
+            self.roster.hand_over(Arrival { stream, tls: None, spoken: None }).expect("awake");
             ours
         }
     }
@@ -618,7 +741,7 @@ mod tests {
         running.roster.pause(true);
         drop(client);
         let mut events = mio::Events::with_capacity(1);
-        running.door.poll(&mut events, None).expect("a poll");
+        running.accepting.poll(&mut events, None).expect("a poll");
         assert_eq!(running.roster.connections(), 0);
     }
 }

@@ -16,6 +16,18 @@ pub fn coarse_monotonic() -> (u64, u32) {
     (seconds, nanos)
 }
 
+/// Nanoseconds since the machine's boot, those of a suspended machine as well: no more than other clocks of this kind
+/// at the same moment, in all processes.
+#[must_use]
+pub fn since_boot_nanos() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `now` is a timespec of ours, writable for the call.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut now) };
+    assert_eq!(result, 0, "the clock has existed since Linux 2.6.39");
+    let seconds = u64::try_from(now.tv_sec).expect("a clock since boot starts at 0");
+    seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).expect("0 to 999999999")
+}
+
 #[cfg(test)]
 mod tests {
     use super::coarse_monotonic;

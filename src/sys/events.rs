@@ -41,6 +41,13 @@ impl Event {
         self.has(libc::EPOLLOUT)
     }
 
+    /// Whether the connection is lost, with all that was on its way.
+    #[must_use]
+    #[inline]
+    pub const fn is_lost(self) -> bool {
+        self.has(libc::EPOLLERR)
+    }
+
     /// Whether the other side has closed, for reading at least, or an error waits.
     #[must_use]
     #[inline]

@@ -3,9 +3,12 @@
 #[cfg(loom)]
 pub mod beside;
 pub mod clock;
+pub mod cyrus;
 pub mod events;
+pub mod file;
 pub mod lanes;
 pub mod memory;
+pub mod notify;
 pub mod prefetch;
 pub mod process;
 pub mod socket;

@@ -1,9 +1,15 @@
 //! The process: its limits, its terminal, its memory, its signals.
-#![expect(unsafe_code, reason = "rlimits, fork, mlockall, raise, kill and getrusage are not in std")]
+#![expect(unsafe_code, reason = "sched_setattr is neither in std nor in nix")]
 
-use std::ffi::CString;
 use std::io;
 use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::mman::{MlockAllFlags, mlockall};
+use nix::sys::resource::{RLIM_INFINITY, Resource, UsageWho, getrlimit, getrusage, setrlimit};
+use nix::sys::signal;
+use nix::sys::time::TimeVal;
+use nix::unistd::{Pid, daemon};
 
 /// Raises the limit of open files to at least `wanted`, as far as the process may, and returns what holds now.
 /// Never lowers it.
@@ -11,20 +17,15 @@ use std::time::Duration;
 /// # Errors
 /// When the limit cannot be read.
 pub fn raise_open_files_limit(wanted: u64) -> io::Result<u64> {
-    let old = limit(libc::RLIMIT_NOFILE)?;
-    if old.rlim_cur >= wanted {
-        return Ok(old.rlim_cur);
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft >= wanted {
+        return Ok(soft);
     }
-    let higher = libc::rlimit { rlim_cur: wanted, rlim_max: old.rlim_max.max(wanted) };
-    if set_limit(libc::RLIMIT_NOFILE, higher).is_ok() {
+    if setrlimit(Resource::RLIMIT_NOFILE, wanted, hard.max(wanted)).is_ok() {
         return Ok(wanted);
     }
     // Without privileges the hard limit is the end.
-    let hard = libc::rlimit { rlim_cur: old.rlim_max, rlim_max: old.rlim_max };
-    match set_limit(libc::RLIMIT_NOFILE, hard) {
-        Ok(()) => Ok(hard.rlim_cur),
-        Err(_) => Ok(old.rlim_cur),
-    }
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_or(soft, |()| hard))
 }
 
 /// Lifts the limit of locked memory, as far as the process may: after [`lock_memory`] a limit makes later
@@ -33,8 +34,7 @@ pub fn raise_open_files_limit(wanted: u64) -> io::Result<u64> {
 /// # Errors
 /// When the kernel refuses.
 pub fn lift_locked_memory_limit() -> io::Result<()> {
-    let endless = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-    set_limit(libc::RLIMIT_MEMLOCK, endless)
+    Ok(setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY)?)
 }
 
 /// Raises the limit of core files as far as the process may.
@@ -42,15 +42,14 @@ pub fn lift_locked_memory_limit() -> io::Result<()> {
 /// # Errors
 /// When no core file could be written afterwards.
 pub fn raise_core_limit() -> io::Result<()> {
-    let old = limit(libc::RLIMIT_CORE)?;
-    let endless = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-    if set_limit(libc::RLIMIT_CORE, endless).is_err() {
-        set_limit(libc::RLIMIT_CORE, libc::rlimit { rlim_cur: old.rlim_max, rlim_max: old.rlim_max })?;
+    let (_, hard) = getrlimit(Resource::RLIMIT_CORE)?;
+    if setrlimit(Resource::RLIMIT_CORE, RLIM_INFINITY, RLIM_INFINITY).is_err() {
+        setrlimit(Resource::RLIMIT_CORE, hard, hard)?;
     }
-    if limit(libc::RLIMIT_CORE)?.rlim_cur == 0 {
-        return Err(io::Error::from(io::ErrorKind::PermissionDenied));
+    match getrlimit(Resource::RLIMIT_CORE)? {
+        (0, _) => Err(io::Error::from(io::ErrorKind::PermissionDenied)),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// The longest slice of processor time that Linux takes (`sched_setattr`), in nanoseconds.
@@ -73,32 +72,16 @@ pub fn give_way_to_others() {
     unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
 }
 
-// The type of a resource's number differs between C libraries.
-#[cfg(target_env = "gnu")]
-type Resource = libc::__rlimit_resource_t;
-#[cfg(not(target_env = "gnu"))]
-type Resource = libc::c_int;
-
-fn limit(resource: Resource) -> io::Result<libc::rlimit> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is a local, writable for the call.
-    check(unsafe { libc::getrlimit(resource, &raw mut limit) })?;
-    Ok(limit)
-}
-
-fn set_limit(resource: Resource, limit: libc::rlimit) -> io::Result<()> {
-    // SAFETY: `limit` is a local, readable for the call.
-    check(unsafe { libc::setrlimit(resource, &raw const limit) })
-}
-
 /// Keeps all present and future memory of the process from being swapped out. To be called last: all that the
 /// server has mapped by then must fit in the limit, or it is refused here rather than fail later.
 ///
 /// # Errors
 /// When the kernel refuses, mostly for `RLIMIT_MEMLOCK`.
 pub fn lock_memory() -> io::Result<()> {
-    // SAFETY: takes flags only.
-    check(unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) })
+    // What is open and was never touched holds nothing to swap out: to fetch it would take several times `-m` with
+    // `-L`. `nix` has no name for that.
+    let on_fault = MlockAllFlags::from_bits_retain(libc::MCL_ONFAULT);
+    Ok(mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE | on_fault)?)
 }
 
 /// What becomes of a daemon's folder and terminal.
@@ -116,42 +99,8 @@ pub struct Daemon {
 ///
 /// # Errors
 /// When the kernel refuses a step.
-pub fn daemonize(daemon: Daemon) -> io::Result<()> {
-    // SAFETY: the caller promises one thread, so the child is a whole process, not one with locks held by nobody.
-    match unsafe { libc::fork() } {
-        -1 => return Err(io::Error::last_os_error()),
-        0 => {}
-        // SAFETY: ends the parent at once; the child owns everything that has a destructor.
-        _ => unsafe { libc::_exit(0) },
-    }
-    // SAFETY: has no preconditions.
-    if unsafe { libc::setsid() } == -1 {
-        return Err(io::Error::last_os_error());
-    }
-    if daemon.leave_folder {
-        std::env::set_current_dir("/")?;
-    }
-    if daemon.close_terminal { redirect_terminal() } else { Ok(()) }
-}
-
-fn redirect_terminal() -> io::Result<()> {
-    let path = CString::new("/dev/null").expect("no NUL inside");
-    // SAFETY: `path` ends with a NUL and lives through the call.
-    let null = unsafe { libc::open(path.as_ptr(), libc::O_RDWR) };
-    if null == -1 {
-        return Err(io::Error::last_os_error());
-    }
-    for terminal in 0..=2 {
-        // SAFETY: `null` is open; descriptors 0 to 2 are nobody's in this process but the standard streams'.
-        if unsafe { libc::dup2(null, terminal) } == -1 {
-            return Err(io::Error::last_os_error());
-        }
-    }
-    if null > 2 {
-        // SAFETY: opened above, and nobody else knows it.
-        check(unsafe { libc::close(null) })?;
-    }
-    Ok(())
+pub fn daemonize(how: Daemon) -> io::Result<()> {
+    Ok(daemon(!how.leave_folder, !how.close_terminal)?)
 }
 
 /// A signal the server sends itself.
@@ -165,25 +114,18 @@ pub enum Signal {
 
 /// Sends this process a signal, which then takes the same way as one from outside.
 pub fn raise(signal: Signal) {
-    let number = match signal {
-        Signal::Interrupt => libc::SIGINT,
-        Signal::User1 => libc::SIGUSR1,
+    let signal = match signal {
+        Signal::Interrupt => signal::SIGINT,
+        Signal::User1 => signal::SIGUSR1,
     };
-    // SAFETY: takes a number only.
-    let result = unsafe { libc::raise(number) };
-    assert_eq!(result, 0, "the signals exist");
+    signal::raise(signal).expect("the signals exist");
 }
 
 /// Whether a process with this number lives, under whatever user.
 #[must_use]
 pub fn is_alive(pid: i32) -> bool {
-    if pid <= 0 {
-        // 0 and below name groups.
-        return false;
-    }
-    // SAFETY: signal 0 is not delivered; only its being possible is checked.
-    let result = unsafe { libc::kill(pid, 0) };
-    result == 0 || io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
+    // 0 and below name groups. No signal is delivered; only its being possible is checked.
+    pid > 0 && matches!(signal::kill(Pid::from_raw(pid), None), Ok(()) | Err(Errno::EPERM))
 }
 
 /// Time this process has spent on a processor.
@@ -200,22 +142,14 @@ pub struct CpuTimes {
 /// # Errors
 /// When the kernel refuses.
 pub fn cpu_times() -> io::Result<CpuTimes> {
-    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: `usage` is a local, writable for the call.
-    check(unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) })?;
-    // SAFETY: it was zeroed, which every field allows, and filled since.
-    let usage = unsafe { usage.assume_init() };
-    Ok(CpuTimes { user: duration(usage.ru_utime), system: duration(usage.ru_stime) })
+    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+    Ok(CpuTimes { user: duration(usage.user_time()), system: duration(usage.system_time()) })
 }
 
-fn duration(time: libc::timeval) -> Duration {
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    let micros = u64::try_from(time.tv_usec).unwrap_or(0);
+fn duration(time: TimeVal) -> Duration {
+    let seconds = u64::try_from(time.tv_sec()).unwrap_or(0);
+    let micros = u64::try_from(time.tv_usec()).unwrap_or(0);
     Duration::from_secs(seconds) + Duration::from_micros(micros)
-}
-
-fn check(result: libc::c_int) -> io::Result<()> {
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]

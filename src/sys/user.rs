@@ -1,48 +1,34 @@
-//! Becoming another user.
-#![expect(unsafe_code, reason = "getpwnam_r, setgroups, setgid and setuid are not in std")]
+//! Becoming another user; the realm of users who name none.
 
-use std::ffi::{CString, c_char};
 use std::io;
-use std::mem::MaybeUninit;
-use std::ptr;
+use std::os::unix::ffi::OsStringExt;
 
-/// Room for the strings of one line of the user database.
-const PASSWD_LINE_BYTES_MAX: usize = 16 * 1024;
+use nix::unistd::{Gid, Uid, gethostname, setgid, setgroups, setuid};
 
 /// A user of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct User {
-    uid: libc::uid_t,
-    gid: libc::gid_t,
+    uid: Uid,
+    gid: Gid,
 }
 
 /// Whether this process may do everything.
 #[must_use]
 pub fn is_root() -> bool {
-    // SAFETY: has no preconditions and cannot fail.
-    let real = unsafe { libc::getuid() };
-    // SAFETY: has no preconditions and cannot fail.
-    let effective = unsafe { libc::geteuid() };
-    real == 0 || effective == 0
+    Uid::current().is_root() || Uid::effective().is_root()
 }
 
 /// Looks a user up by name; `None` when there is none.
 #[must_use]
 pub fn find_user(name: &str) -> Option<User> {
-    let name = CString::new(name).ok()?;
-    let mut entry = MaybeUninit::<libc::passwd>::uninit();
-    let mut line: Vec<c_char> = vec![0; PASSWD_LINE_BYTES_MAX];
-    let mut found: *mut libc::passwd = ptr::null_mut();
-    // SAFETY: all pointers are to locals that live through the call, `line` with its true length, and `name`
-    // ends with a NUL.
-    let result =
-        unsafe { libc::getpwnam_r(name.as_ptr(), entry.as_mut_ptr(), line.as_mut_ptr(), line.len(), &raw mut found) };
-    if result != 0 || found.is_null() {
-        return None;
-    }
-    // SAFETY: `found` is not null, so the call filled `entry`.
-    let entry = unsafe { entry.assume_init() };
-    Some(User { uid: entry.pw_uid, gid: entry.pw_gid })
+    let found = nix::unistd::User::from_name(name).ok()??;
+    Some(User { uid: found.uid, gid: found.gid })
+}
+
+/// This machine's name, which users belong to that name no realm; empty when it cannot be had.
+#[must_use]
+pub fn host_name() -> Vec<u8> {
+    gethostname().map(OsStringExt::into_vec).unwrap_or_default()
 }
 
 /// Gives up the rights of root for good: supplementary groups first, the user last, as each step takes away
@@ -51,16 +37,9 @@ pub fn find_user(name: &str) -> Option<User> {
 /// # Errors
 /// When the kernel refuses a step. The process must not go on then.
 pub fn become_user(user: User) -> io::Result<()> {
-    // SAFETY: a length of 0 reads nothing from the null pointer.
-    check(unsafe { libc::setgroups(0, ptr::null()) })?;
-    // SAFETY: takes a number only.
-    check(unsafe { libc::setgid(user.gid) })?;
-    // SAFETY: takes a number only.
-    check(unsafe { libc::setuid(user.uid) })
-}
-
-fn check(result: libc::c_int) -> io::Result<()> {
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    setgroups(&[])?;
+    setgid(user.gid)?;
+    Ok(setuid(user.uid)?)
 }
 
 #[cfg(test)]
@@ -70,7 +49,7 @@ mod tests {
     #[test]
     fn users_are_found_by_name() {
         let root = find_user("root").expect("every machine has root");
-        assert_eq!((root.uid, root.gid), (0, 0));
+        assert_eq!((root.uid.as_raw(), root.gid.as_raw()), (0, 0));
         assert_eq!(find_user("no such user, surely"), None);
         assert_eq!(find_user("a\0b"), None);
     }

@@ -135,7 +135,7 @@ impl Simulator {
 
     /// The classes that have pages.
     pub(crate) fn classes(&self) -> Vec<ClassReport> {
-        self.store.class_reports()
+        self.store.class_reports(second_of(self.busy_until))
     }
 
     /// Lets the background thread work until this moment.
@@ -177,7 +177,8 @@ impl Simulator {
             ttl => Expiry::At(Seconds(now.0.saturating_add(ttl))),
         };
         let key = self.store.key(&self.key);
-        let store = StoreRequest { key, mode: Mode::Set, client_flags: CLIENT_FLAGS, expiry, extras: None };
+        let store =
+            StoreRequest { key, mode: Mode::Set, client_flags: CLIENT_FLAGS, expiry, shows_cas: false, extras: None };
         let outcome = if request.value_bytes <= WHOLE_VALUE_BYTES_MAX {
             self.store.store(&mut self.worker, &store, &self.value[..request.value_bytes], now)
         } else {

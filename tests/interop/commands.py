@@ -16,6 +16,9 @@ from templates import Cas
 
 KEY_BYTES_MAX = 250
 ITEM_BYTES_MAX = 1 << 20
+# Flagstone's chunks are as large as their number in a page allows; of the largest there are sixteen.
+PAGE_BYTES = 256 << 10
+CHUNKS_LEAST = 16
 NUMBER_KEYS = [b"n%d" % i for i in range(8)]
 TEXT_KEYS = [b"k%d" % i for i in range(16)]
 ODD_KEYS = [
@@ -158,9 +161,18 @@ class Generator:
             return self.random.choice(NUMBERS)
         size = self.random.choices(
             [0, self.random.randrange(1, 100), self.random.randrange(100, 5000)], [1, 20, 3])[0]
+        if self.random.random() < 0.06:
+            return self.chunkful(key)
         if key in LARGE_KEYS:
             size = self.random.choice([20_000, 100_000, 300_000, 600_000, 1_000_000])
         return self.data(size)
+
+    def chunkful(self, key):
+        """A value whose item about fills a chunk: an exptime or a mark more, and it does not fit."""
+        chunks = CHUNKS_LEAST if self.random.random() < 0.3 else self.random.randint(CHUNKS_LEAST, 2000)
+        size = PAGE_BYTES // chunks - len(key) + self.random.randint(-40, 0)
+        # One that begins with a digit could be a number, and above 16 KiB one to memcached alone.
+        return b"x" + self.data(size - 1) if size > 1 else b""
 
     def piece(self, key):
         """What is put at an end of a value; it makes no number longer than it could be stored."""

@@ -33,7 +33,7 @@ class Difference:
 TABLE = [
     Difference(
         "version-text",
-        "`VERSION` is followed by Flagstone's own version",
+        "`VERSION 1.6.45` is not the release that is asked",
         "its own",
         "3 Classic commands: version",
     ),
@@ -121,7 +121,7 @@ TABLE = [
         "meta-accidents",
         "a key's base64 mark, and T, E and stale when a number grows, are kept; a time that has passed is `t0`; "
         "a bad `O` and bad base64 are refused first; `E0` is no number; `me KEY b` works; `me` shows its own class and size",
-        "loses or ignores them, by accident (the README names each)",
+        "loses or ignores them, by accident (src/docs/differences.md names each)",
         "4 Meta commands: the marked quirks",
     ),
     Difference(

@@ -18,15 +18,20 @@ import random
 import re
 import select
 import sys
+import tempfile
 import time
 
 from commands import ALL_KEYS, Generator
 from differences import FULL, NAMES
 from meta_commands import BINARY_NAMES
 from replies import Uniques, alike, frames, units
-from servers import REFERENCE, Server, flagstone_binary
+from servers import REFERENCE, DatagramServer, Server, flagstone_binary
 from shrink import shrunk
-from templates import bytes_for, shown, words
+from sides import MARK, DatagramSide, Side
+from templates import shown, words
+
+# Beside the folder that `servers` puts on the path.
+from certificates import Authority, server_flags
 
 MISMATCHES_MAX = 5
 LINKS = 3
@@ -36,86 +41,10 @@ REPLY_SECONDS_MAX = 30
 OPTIONS = ("-m", "1024", "-t", "2")
 # One thread: a second one may hold an item a moment after its reply was read, and incr then makes a new item.
 REFERENCE_OPTIONS = ("-m", "1024", "-t", "1", "-o", "no_lru_maintainer,no_lru_crawler")
-MARK = b"VERSION "
 COUNTERS_EXACT = (
     "cmd_get cmd_set cmd_touch cmd_flush get_hits get_misses delete_hits delete_misses incr_hits incr_misses decr_hits "
     "decr_misses cas_hits cas_misses cas_badval touch_hits touch_misses store_too_large curr_items total_items"
 ).split()
-
-
-class Side:
-    """One server's half of the comparison: its connections, its uniques, what it answered."""
-
-    def __init__(self, server):
-        self.server = server
-        self.uniques = Uniques()
-        self.links = {}
-        self.link = None
-
-    def open(self, number):
-        """From now on this connection is used."""
-        if number not in self.links:
-            self.links[number] = self.server.connect()
-            self.links[number].setblocking(False)
-        self.link = self.links[number]
-
-    def close(self):
-        for link in self.links.values():
-            link.close()
-        self.links.clear()
-        self.link = None
-
-    def encode(self, command):
-        """The bytes of a command for this server, with its own cas unique."""
-        return bytes_for(command, self.uniques)
-
-    def start(self, data, cuts):
-        """Sets out to send `data`, cut in pieces, and forgets earlier replies."""
-        self.pieces, self.marks = pieces_of(data, cuts), 0
-        self.reply, self.closed, self.sent = bytearray(), False, 0
-
-    def step(self, readable, writable):
-        if writable and self.pieces:
-            self._send()
-        if readable:
-            self._receive()
-
-    def _send(self):
-        try:
-            count = self.link.send(self.pieces[-1])
-            rest = self.pieces[-1][count:]
-            self.pieces[-1:] = [rest] if rest else []
-        except BlockingIOError:
-            pass
-        except (BrokenPipeError, ConnectionResetError):
-            self.pieces.clear()
-
-    def _receive(self):
-        try:
-            data = self.link.recv(1 << 20)
-        except BlockingIOError:
-            return
-        except ConnectionResetError:
-            data = b""
-        self.closed = not data
-        self.marks += (bytes(self.reply[-len(MARK) + 1 :]) + data).count(MARK)
-        self.reply += data
-
-    def done(self, marks):
-        return self.closed or (self.marks >= marks and self.reply.endswith(b"\r\n"))
-
-
-def pieces_of(data, cuts):
-    """`data` cut at random places, last piece first, as memoryviews."""
-    style = cuts.random()
-    if style < 0.3:
-        places = []
-    elif style < 0.9:
-        places = sorted(cuts.sample(range(len(data)), min(len(data), cuts.randint(1, 40))))
-    else:
-        places = range(1, min(len(data), 2000), cuts.randint(1, 7))
-    view, edges = memoryview(data), [0, *places, len(data)]
-    return [view[a:b] for a, b in zip(edges, edges[1:]) if a < b][::-1]
 
 
 def exchange(sides, marks):
@@ -123,7 +52,7 @@ def exchange(sides, marks):
     deadline = time.monotonic() + REPLY_SECONDS_MAX
     while waiting := [side for side in sides if not side.done(marks)]:
         links = [side.link for side in waiting]
-        senders = [side.link for side in waiting if side.pieces]
+        senders = [side.link for side in waiting if side.has_more_to_send()]
         readable, writable, _ = select.select(links, senders, [], 1)
         for side in waiting:
             side.step(side.link in readable, side.link in writable)
@@ -141,11 +70,16 @@ class Comparison:
 
     def __init__(self, sides, seed=0):
         self.sides = sides
+        self.is_stream = sides[0].is_stream
         self.cuts = random.Random(seed + 1)
         self.same_version = sides[0].server.version() == sides[1].server.version()
         self.oracle = release(sides[1].server)
         self.sent, self.connections, self.mismatches = 0, 0, 0
         self.history = []
+
+    def possible(self, todo):
+        """The frames that can be sent to both sides."""
+        return [frame for frame in todo if all(side.takes(frame) for side in self.sides)]
 
     def batch(self, todo, link=0, held=None):
         """Sends frames to both sides and compares the replies; True when all agree.
@@ -157,15 +91,15 @@ class Comparison:
         for side, whole in zip(self.sides, halves):
             side.open(LINKS)
             side.link.sendall(whole[:place])
-        agree = self.exchange_frames(todo, link, [b"".join(map(side.encode, flat(todo))) for side in self.sides])
+        agree = self.exchange_frames(todo, link, [[encoded(side, frame) for frame in todo] for side in self.sides])
         if held and agree:
-            agree = self.exchange_frames([type(todo[0])([held])], LINKS, [whole[place:] + b"version\r\n" for whole in halves])
+            agree = self.exchange_frames([type(todo[0])([held])], LINKS, [[whole[place:] + b"version\r\n"] for whole in halves])
         return agree
 
     def exchange_frames(self, todo, link, sent):
-        for side, data in zip(self.sides, sent):
+        for side, parts in zip(self.sides, sent):
             side.open(link)
-            side.start(data, self.cuts)
+            side.start(parts, self.cuts)
         exchange(self.sides, len(todo))
         answers = [frames(units(bytes(side.reply), side.uniques)[0]) for side in self.sides]
         self.sent += sum(len(frame.commands) for frame in todo)
@@ -193,7 +127,7 @@ class Comparison:
         """Sends what ends a connection; both sides must answer the same and close."""
         for side in self.sides:
             side.open(0)
-            side.start(last, self.cuts)
+            side.start([last], self.cuts)
         exchange(self.sides, 1 << 30)
         answers = [units(bytes(side.reply), side.uniques)[0] for side in self.sides]
         ends = [side.closed for side in self.sides]
@@ -262,7 +196,7 @@ class Quiet(Comparison):
 def first_difference(sides, todo):
     """Both replies to the first frame that new servers, started as those of `sides`, answer differently; or None."""
     with sides[0].server.again() as ours, sides[1].server.again() as theirs:
-        trial = Quiet([Side(ours), Side(theirs)])
+        trial = Quiet([type(sides[0])(ours), type(sides[1])(theirs)])
         for frame in todo:
             if not trial.batch([frame]):
                 break
@@ -270,9 +204,9 @@ def first_difference(sides, todo):
     return trial.difference
 
 
-def flat(todo):
-    """The commands of frames, each frame with its end."""
-    return (command for frame in todo for command in (*frame.commands, b"version\r\n"))
+def encoded(side, frame):
+    """The bytes of a frame's commands and its end, for this server."""
+    return b"".join(map(side.encode, (*frame.commands, b"version\r\n")))
 
 
 def compare_streams(comparison, generator, count):
@@ -280,11 +214,13 @@ def compare_streams(comparison, generator, count):
     cuts = comparison.cuts
     while comparison.sent < count and comparison.mismatches < MISMATCHES_MAX:
         for _ in range(cuts.randint(1, 8)):
-            todo = list(generator.batch(cuts.choice([1, 5, 30, 200])))
-            held = generator.store() if cuts.random() < 0.1 else None
+            todo = comparison.possible(generator.batch(cuts.choice([1, 5, 30, 200])))
+            held = generator.store() if comparison.is_stream and cuts.random() < 0.1 else None
             if not comparison.batch(todo, cuts.randrange(LINKS), held):
                 comparison.empty()
-        if all(side.link for side in comparison.sides):
+        if not comparison.is_stream:
+            comparison.restart()
+        elif all(side.link for side in comparison.sides):
             if not comparison.closes_alike(generator.closing()):
                 comparison.empty()
 
@@ -298,11 +234,11 @@ def compare_counters(comparison, generator):
     sides = comparison.sides
     before = counters(sides)
     for _ in range(20):
-        if not comparison.batch(list(generator.batch(50, ruled=0))):
+        if not comparison.batch(comparison.possible(generator.batch(50, ruled=0))):
             return
     sweep = generator.plain()
     sweep.commands = [b"get " + key + b"\r\n" for key in ALL_KEYS]
-    comparison.batch([sweep])
+    comparison.batch(comparison.possible([sweep]))
     after = counters(sides)
     moved = [{name: a[name] - b[name] for name in COUNTERS_EXACT} for a, b in zip(after, before)]
     wrong = [name for name in COUNTERS_EXACT if moved[0][name] != moved[1][name]]
@@ -353,20 +289,42 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     arguments.add_argument("--commands", type=int, default=300_000)
+    arguments.add_argument("--tls", action="store_true", help="speak TLS with Flagstone; memcached is asked in plain")
     arguments.add_argument("--reference", default=REFERENCE, help="the memcached to compare with")
+    arguments.add_argument("--udp", action="store_true", help="commands go by UDP")
     options = arguments.parse_args()
     began = time.monotonic()
-    print(f"differential: seed {options.seed}, {options.commands} commands", flush=True)
+    print(f"differential: seed {options.seed}, {options.commands} commands{' by UDP' * options.udp}", flush=True)
     binary = flagstone_binary()
-    reference = Server(options.reference, *REFERENCE_OPTIONS)
-    with Server(binary, *(REFERENCE_OPTIONS if binary == options.reference else OPTIONS)) as ours, reference as theirs:
-        comparison = Comparison([Side(ours), Side(theirs)], options.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        return compare(options, binary, Encryption(folder) if options.tls else None, began)
+
+
+class Encryption:
+    """Flags and context of a server that speaks TLS. Debian's memcached loses requests over TLS that come together."""
+
+    def __init__(self, folder):
+        authority = Authority(folder)
+        self.flags = server_flags(authority.sign("localhost"))
+        self.context = authority.context()
+
+
+def compare(options, binary, encryption, began):
+    """The whole comparison; the exit status."""
+    kind, side = (DatagramServer, DatagramSide) if options.udp else (Server, Side)
+    flags = encryption.flags if encryption else []
+    theirs = kind(options.reference, *REFERENCE_OPTIONS)
+    ours = kind(binary, *(REFERENCE_OPTIONS if binary == options.reference else OPTIONS), *flags)
+    ours.context = encryption and encryption.context
+    with ours, theirs:
+        comparison = Comparison([side(ours), side(theirs)], options.seed)
         print(f"  versions {ours.version()} and {theirs.version()}")
         full = comparison.oracle >= FULL
         compare_counters(comparison, Generator(options.seed + 2, full, only_counted=True))
         comparison.restart()
         compare_streams(comparison, Generator(options.seed, full), options.commands)
-        scripted_counters(comparison)
+        if comparison.is_stream:
+            scripted_counters(comparison)
         alive = ours.alive() and theirs.alive()
     print(f"  {comparison.sent} commands on {comparison.connections} connections in {time.monotonic() - began:.0f} s, "
           f"{comparison.mismatches} mismatches{'' if alive else ', A SERVER DIED'}")

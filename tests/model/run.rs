@@ -3,6 +3,8 @@
 //! A store that evicts may miss what the map has; then the map forgets it, too. It must never have what the map
 //! has not, and never other bytes.
 
+use std::fs::File;
+
 use flagstone::store::{
     Arithmetic, ArithmeticExtras, ArithmeticOutcome, ArithmeticRequest, Create, DeleteExtras, DeleteOutcome, Details,
     Emptied, Fetch, FetchExtras, FetchOutcome, Local, Mode, Options, Progress, Room, Store, StoreExtras, StoreOutcome,
@@ -12,6 +14,7 @@ use flagstone::time::{Expiry, Now, Seconds};
 
 use crate::random::{Random, seeds};
 use crate::reference::{Entry, Marks, Reference};
+use crate::restart;
 
 /// What a run is made of.
 #[derive(Debug)]
@@ -22,13 +25,18 @@ pub(crate) struct Mix {
     pub(crate) large_in: u64,
     /// Whether the store may forget.
     pub(crate) evicts: bool,
+    /// Before one step in so many the store ends without a word, and another goes on over its memory; 0: never.
+    pub(crate) restart_in: u64,
 }
 
 /// Runs the mix for several seeds.
-pub(crate) fn run(name: &str, options: &Options, mix: &Mix, seed_count: u64, steps: u32) {
+pub(crate) fn run(name: &str, options: &Options, mix: &Mix, (seed_count, steps): (u64, u32)) {
     for seed in seeds(seed_count) {
         let mut session = Session::new(&Options { hash_seed: seed, ..options.clone() }, mix, seed);
         for step in 0..steps {
+            if mix.restart_in > 0 && session.random.one_in(mix.restart_in) {
+                session.restart();
+            }
             let done = session.step();
             // A whole recount after every operation would take hours: after every one at first, then now and then.
             if step < 300 || step.is_multiple_of(97) || step + 1 == steps {
@@ -40,6 +48,9 @@ pub(crate) fn run(name: &str, options: &Options, mix: &Mix, seed_count: u64, ste
 }
 
 struct Session<'m> {
+    options: Options,
+    /// The memory of its stores, if they are to restart.
+    file: Option<File>,
     store: Store,
     local: Local,
     background: Local,
@@ -52,18 +63,38 @@ struct Session<'m> {
 
 impl<'m> Session<'m> {
     fn new(options: &Options, mix: &'m Mix, seed: u64) -> Self {
-        let store = Store::open(options).expect("a small store");
+        let now = Now { seconds: Seconds(10), unix_epoch: 1_700_000_000 };
+        let file = (mix.restart_in > 0).then(restart::memory);
+        let store = match &file {
+            Some(file) => restart::open(options, file, now).0,
+            None => Store::open(options).expect("a small store"),
+        };
         let (local, background) = (store.local(), store.local());
         Self {
+            options: options.clone(),
+            file,
             store,
             local,
             background,
             map: Reference::default(),
             random: Random::new(seed),
             mix,
-            now: Now { seconds: Seconds(10), unix_epoch: 1_700_000_000 },
+            now,
             refuses: !options.evict,
         }
+    }
+
+    /// Ends the store with all that threads have in hand, and opens another over its memory.
+    fn restart(&mut self) {
+        let Some(file) = &self.file else { return };
+        let before = self.store.totals().curr_items;
+        let (store, found) = restart::open(&self.options, file, self.now);
+        let found = found.expect("something is left");
+        (self.local, self.background) = (store.local(), store.local());
+        self.store = store;
+        let sum = found.kept + found.expired + found.flushed;
+        assert_eq!(sum, before, "all that was there is there, or its time was over: {found:?}");
+        assert_eq!(self.store.totals().curr_items, found.kept);
     }
 
     fn step(&mut self) -> &'static str {
@@ -145,6 +176,7 @@ impl<'m> Session<'m> {
             create: self.random.one_in(3).then(|| self.expiry()),
             own_cas: self.own_cas(),
             binary_key: self.random.one_in(2),
+            is_meta: false,
         }
     }
 
@@ -191,7 +223,7 @@ impl<'m> Session<'m> {
             (StoreOutcome::Stored { cas, value_len }, Ok(mut entry)) => {
                 assert_eq!(value_len, entry.value.len(), "{key:?}");
                 assert!(extras.own_cas == 0 || cas == extras.own_cas, "{key:?} has its own cas");
-                entry.cas = cas;
+                entry.cas = self.version(&key, cas);
                 self.map.set(&key, entry);
             }
             (StoreOutcome::NoMemory, _) if self.refuses || self.mix.large_in > 0 => {}
@@ -200,6 +232,7 @@ impl<'m> Session<'m> {
             // The store may have evicted the item between our look and the operation.
             (StoreOutcome::NotStored | StoreOutcome::NotFound, Ok(_)) if self.mix.evicts => self.map.remove(&key),
             (StoreOutcome::Stored { cas, .. }, Err(_)) if self.mix.evicts && mode == Mode::Add => {
+                let cas = self.version(&key, cas);
                 self.map.set(&key, Entry { cas, ..new });
             }
             (got, expected) => panic!("{mode:?} of {key:?} gave {got:?}, expected {expected:?}"),
@@ -207,12 +240,24 @@ impl<'m> Session<'m> {
         "a store"
     }
 
+    /// The version that a write told, or, if it told none, the one that a fetch shows.
+    fn version(&mut self, key: &[u8], told: u64) -> u64 {
+        if told == 0 { self.read(key, None).map_or(0, |found| found.2) } else { told }
+    }
+
     /// Stores a value whole, or, if it is long, in pieces.
     fn send(&mut self, key: &[u8], mode: Mode, new: &Entry, extras: &StoreExtras) -> StoreOutcome {
         let seconds = self.now.seconds;
         let key = self.store.key(key);
         let extras = (*extras != StoreExtras::default()).then_some(extras);
-        let request = StoreRequest { key, mode, client_flags: new.client_flags, expiry: new.expiry, extras };
+        let request = StoreRequest {
+            key,
+            mode,
+            client_flags: new.client_flags,
+            expiry: new.expiry,
+            shows_cas: extras.is_some(),
+            extras,
+        };
         if new.value.len() <= 16 * 1024 {
             return self.store.store(&mut self.local, &request, &new.value, seconds);
         }
@@ -294,13 +339,8 @@ impl<'m> Session<'m> {
         match (found, self.map.get_mut(&key, self.now.seconds)) {
             (Some(_), Some(entry)) => entry.expiry = expiry,
             (None, None) => {}
-            (None, Some(_)) if self.mix.evicts || self.refuses => self.map.remove(&key),
+            (None, Some(_)) if self.mix.evicts => self.map.remove(&key),
             (found, entry) => panic!("touch of {key:?}: {:?} against {entry:?}", found.map(|found| found.0.len())),
-        }
-        if self.refuses {
-            // A touch without memory says so and leaves the item as it was: the map learns which.
-            let _ = self.store.delete(&mut self.local, self.store.key(&key), None, self.now.seconds);
-            self.map.remove(&key);
         }
         "a touch"
     }
@@ -342,7 +382,6 @@ impl<'m> Session<'m> {
             }
             (FetchOutcome::Miss(_), None) => assert!(extras.create.is_none() || self.refuses, "{key:?} is not made"),
             (FetchOutcome::Miss(_), Some(_)) if self.mix.evicts => self.map.remove(&key),
-            (FetchOutcome::NoMemory, Some(_)) if self.refuses => {}
             (found, old) => panic!("a fetch of {key:?}: {found:?} against {old:?}"),
         }
         "a fetch with extras"
@@ -356,8 +395,7 @@ impl<'m> Session<'m> {
             _ => false,
         };
         let wins = !extras.inspects && !entry.marks.is_won && (entry.marks.is_stale || is_early);
-        // Without memory for the mark nobody wins, and that is all.
-        assert!(details.is_won == wins || !details.is_won && self.refuses, "{key:?}: {details:?} of {entry:?}");
+        assert_eq!(details.is_won, wins, "{key:?}: {details:?} of {entry:?}");
         let marks =
             Marks { is_stale: details.is_stale, is_won: details.was_won, has_binary_key: details.has_binary_key };
         assert_eq!((marks, details.expiry), (entry.marks, entry.expiry), "{key:?}");
@@ -376,6 +414,7 @@ impl<'m> Session<'m> {
             touch: self.random.one_in(3).then(|| self.expiry()),
             empty: self.random.one_in(2).then_some(emptied),
             own_cas: self.own_cas(),
+            is_meta: false,
         };
         let outcome = self.store.delete(&mut self.local, self.store.key(&key), Some(&extras), self.now.seconds);
         let differs = extras.compare.is_some_and(|compare| compare != cas);
@@ -468,6 +507,7 @@ impl<'m> Session<'m> {
                 entry.value = new.to_string().into_bytes();
                 entry.value.resize(entry.value.len().max(len), b' ');
                 entry.expiry = extras.touch.unwrap_or(entry.expiry);
+                let cas = self.version(&key, cas);
                 assert!(cas != entry.cas || cas == extras.own_cas, "a change gives a new version");
                 assert!(extras.own_cas == 0 || cas == extras.own_cas, "{key:?} has its own cas");
                 entry.cas = cas;

@@ -25,6 +25,7 @@ fn no_set_is_refused_while_the_limit_falls() {
             mode: Mode::Set,
             client_flags: 0,
             expiry: Expiry::Never,
+            shows_cas: false,
             extras: None,
         };
         let stored = store.store(&mut local, &request, b"v", NOW.seconds);
@@ -42,6 +43,31 @@ fn no_set_is_refused_while_the_limit_falls() {
     assert!(store.memory_report().committed_bytes <= LIMIT_KIB << 9, "half the memory is left");
 }
 
+/// The page table grows with the limit, and counts.
+#[test]
+fn a_limit_that_rises_sixteen_times_is_kept_to_and_used() {
+    let store = Store::open(&small(1 << 10)).expect("memory");
+    let mut local = store.local();
+    assert!(!store.set_limit_bytes((16 << 20) + 1), "there are addresses for sixteen times as much");
+    assert!(store.set_limit_bytes(16 << 20));
+    for id in 0..9000_u32 {
+        let key = id.to_le_bytes();
+        let request = StoreRequest {
+            key: store.key(&key),
+            mode: Mode::Set,
+            client_flags: 0,
+            expiry: Expiry::Never,
+            shows_cas: false,
+            extras: None,
+        };
+        let stored = store.store(&mut local, &request, &[b'v'; 2000], NOW.seconds);
+        assert!(matches!(stored, StoreOutcome::Stored { .. }), "set {id}: {stored:?}");
+        store.end_turn(&mut local);
+    }
+    let audit = store.audit().expect("all is in its place");
+    assert!(audit.committed_bytes <= 16 << 20 && audit.bytes > 14 << 20, "{audit:?}");
+}
+
 #[test]
 fn the_index_gives_memory_back_when_items_become_fewer_and_larger() {
     let store = Store::open(&small(LIMIT_KIB)).expect("memory");
@@ -53,6 +79,7 @@ fn the_index_gives_memory_back_when_items_become_fewer_and_larger() {
             mode: Mode::Set,
             client_flags: 0,
             expiry: Expiry::Never,
+            shows_cas: false,
             extras: None,
         };
         let stored = store.store(&mut local, &request, value, NOW.seconds);

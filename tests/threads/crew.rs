@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::thread;
 
 use flagstone::store::{
-    Fetch, FetchOutcome, Incoming, Local, Mode, Options, Pinned, Progress, Room, Store, StoreOutcome, StoreRequest,
-    Value,
+    Fetch, FetchOutcome, Incoming, Local, Mode, Options, Pinned, Progress, Room, Store, StoreExtras, StoreOutcome,
+    StoreRequest, Value,
 };
 use flagstone::time::{Expiry, Now, Seconds};
 
@@ -148,7 +148,11 @@ pub(crate) struct Hit {
 impl Worker<'_> {
     pub(crate) fn set(&mut self, key: &[u8], mode: Mode, expiry: Expiry, value: &[u8]) -> StoreOutcome {
         let client_flags = if self.random.one_in(4) { 99 } else { 0 };
-        let request = StoreRequest { key: self.store.key(key), mode, client_flags, expiry, extras: None };
+        // Who compares versions wants to know the new one.
+        let asked = StoreExtras::default();
+        let extras = matches!(mode, Mode::Cas(_)).then_some(&asked);
+        let request =
+            StoreRequest { key: self.store.key(key), mode, client_flags, expiry, shows_cas: extras.is_some(), extras };
         self.store.store(&mut self.local, &request, value, self.now)
     }
 

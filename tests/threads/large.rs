@@ -1,7 +1,11 @@
 //! Large values: pins held over turns while others overwrite and delete, and arrivals given up half way.
 
-use flagstone::store::{Incoming, Mode, Pinned, StoreRequest};
-use flagstone::time::Expiry;
+use std::thread;
+
+use flagstone::store::{
+    Fetch, FetchOutcome, Incoming, Local, Mode, Options, Pinned, Store, StoreOutcome, StoreRequest, Value,
+};
+use flagstone::time::{Expiry, Seconds};
 
 use crate::crew::{Job, Worker, run};
 use crate::random::Random;
@@ -51,6 +55,7 @@ impl Large {
             mode: Mode::Set,
             client_flags,
             expiry: Expiry::Never,
+            shows_cas: false,
             extras: None,
         };
         let incoming = worker.store.reserve(&request, len).expect("values stay under -I");
@@ -128,4 +133,84 @@ fn pinned_values_stay_whole_while_others_overwrite_and_delete_them() {
 #[test]
 fn pins_and_arrivals_leave_nothing_behind_in_a_roomy_store() {
     run(&small(32 << 10), 2, 8000, |_| Large::default(), |_, _| {});
+}
+
+/// A large value under a key of its own.
+fn set_long(store: &Store, local: &mut Local, key: &[u8], value: &[u8]) -> bool {
+    let request = StoreRequest {
+        key: store.key(key),
+        mode: Mode::Set,
+        client_flags: 0,
+        expiry: Expiry::Never,
+        shows_cas: false,
+        extras: None,
+    };
+    matches!(store.store(local, &request, value, Seconds(10)), StoreOutcome::Stored { .. })
+}
+
+/// Guards: who ends a long value does not free all of it at once, nor wait for a lock as long; no chunk is lost.
+#[test]
+fn a_long_value_is_freed_a_few_parts_a_turn() {
+    const PARTS: u64 = 2000;
+    const PARTS_A_TURN: u64 = 64;
+    let options = Options { limit_bytes: 80 << 20, item_bytes_max: 36 << 20, ..Options::default() };
+    let store = Store::open(&options).expect("a store");
+    let mut local = store.local();
+    let len = usize::try_from(PARTS).expect("a few") * 16_360;
+    assert!(set_long(&store, &mut local, b"long", &value(b"long", 1, len)));
+    store.surrender(&mut local);
+    let used = || store.memory_report().used_chunk_bytes;
+    let before = used();
+    store.delete(&mut local, store.key(b"long"), None, Seconds(10));
+    let mut turns = 0;
+    while local.is_freeing() {
+        let held = used();
+        store.end_turn(&mut local);
+        turns += 1;
+        assert!(held - used() <= (2 * PARTS_A_TURN) << 14, "turn {turns} freed {} bytes", held - used());
+    }
+    assert!(turns >= PARTS / PARTS_A_TURN, "all was freed in {turns} turns");
+    assert!(before - used() >= u64::try_from(len).expect("a few") - (PARTS_A_TURN << 14));
+    store.surrender(&mut local);
+    store.audit().expect("all adds up");
+}
+
+/// Guards: the directories of a value that is being freed are read until all that they name is passed, whoever takes
+/// its first chunks meanwhile.
+#[test]
+fn long_values_are_freed_while_others_take_their_first_parts() {
+    let options = Options { item_bytes_max: 8 << 20, ..small(24 << 10) };
+    let store = Store::open(&options).expect("a store");
+    let write = |number: u64| {
+        let mut local = store.local();
+        for version in 0..40_u64 {
+            let key = format!("long-{}", (number + version) % 3).into_bytes();
+            let len = 1_200_000 + usize::try_from(version * 77_777 % 1_500_000).expect("a few");
+            set_long(&store, &mut local, &key, &value(&key, number << 32 | version, len));
+            store.end_turn(&mut local);
+            if version % 7 == 0 {
+                store.delete(&mut local, store.key(&key), None, Seconds(10));
+            }
+            let fetch = Fetch { touch: None, value: true, cas: false, extras: None };
+            let found = store.fetch(&mut local, store.key(&key), fetch, Seconds(10), |item| match item.value {
+                Value::Pinned(pin) => Some(pin),
+                _ => None,
+            });
+            let FetchOutcome::Hit(Some(mut pin)) = found else { continue };
+            let mut read = Vec::new();
+            while read.len() < pin.len() {
+                read.extend_from_slice(store.pinned_bytes(&mut pin, read.len()));
+            }
+            store.unpin(&mut local, pin);
+            version_of(&key, &read);
+        }
+        store.surrender(&mut local);
+    };
+    thread::scope(|scope| {
+        for number in 0..3 {
+            let write = &write;
+            scope.spawn(move || write(number));
+        }
+    });
+    store.audit().expect("all adds up");
 }

@@ -11,6 +11,7 @@ mod append;
 mod counters;
 mod crew;
 mod drift;
+mod flushes;
 mod items;
 mod large;
 #[path = "../model/random.rs"]

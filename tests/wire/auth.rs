@@ -288,6 +288,19 @@ fn a_file_that_has_no_tokens_ends_the_start() {
 }
 
 #[test]
+fn who_is_let_in_speaks_text_whatever_the_first_byte_is() {
+    let directory = Directory::new();
+    let path = write(&directory, TOKENS);
+    let server = Server::start(&["-Y", &path]);
+    let mut client = server.client();
+    let line = "\u{80}\0\0\x01k\r\n";
+    client.ask(line, "CLIENT_ERROR unauthenticated\r\n");
+    client.ask("set x 0 0 9\r\nuser pass\r\n", "STORED\r\n");
+    client.ask(b"\x80\0\0\x01k\r\n", "ERROR\r\n");
+    client.expect_silence();
+}
+
+#[test]
 fn tokens_go_with_text_over_streams_alone() {
     let directory = Directory::new();
     let path = write(&directory, TOKENS);

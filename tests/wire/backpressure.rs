@@ -2,7 +2,7 @@
 //! is read at last is right.
 
 use crate::client::{Client, pattern, set_bytes, value_bytes};
-use crate::server::{Server, wait_for};
+use crate::server::{Directory, Server, wait_for};
 
 /// What the server may grow by while 64 MiB of replies wait for a client that does not read.
 const GROWTH_BYTES_MAX: u64 = 24 << 20;
@@ -293,4 +293,107 @@ fn pipelined_gets_show_whole_values_while_the_key_changes() {
         assert!(reply == *expected, "reply {number} is neither the old value nor the new");
     }
     client.expect_silence();
+}
+
+/// A client that has announced a value of so many bytes and sent the first of them.
+fn begun(server: &Server, bytes: usize, sent: usize) -> Client {
+    let mut client = server.client();
+    client.send(format!("set stalled 0 0 {bytes}\r\n"));
+    client.send(pattern(1, sent));
+    client
+}
+
+/// What counts is what stalled values hold, not what they announced.
+#[test]
+fn values_announced_and_not_sent_keep_nobody_waiting() {
+    let server = Server::start(&["-m", "64", "-I", "32m", "-t", "1"]);
+    let mut stalled = vec![begun(&server, 32_000_000, 1)];
+    stalled.extend((0..16).map(|_| begun(&server, 1_000_000, 1)));
+    for client in &mut stalled {
+        client.wait_until_read();
+    }
+    let mut other = server.client();
+    for bytes in [16_385, 100_000, 1_000_000, 20_000_000] {
+        other.set("w", pattern(2, bytes));
+        other.expect_value("w", pattern(2, bytes));
+    }
+    assert!(other.stat("silent_upload_kicks") == 0, "nobody had to go");
+}
+
+/// How long a value waits for memory does not depend on what others do meanwhile.
+#[test]
+fn a_value_waits_for_memory_as_long_beside_busy_clients() {
+    let server = Server::start(&["-m", "16", "-t", "1"]);
+    let mut other = server.client();
+    let mut stalled: Vec<Client> = (0..20).map(|_| begun(&server, 1_000_000, 700_000)).collect();
+    let value = pattern(3, 900_000);
+    let mut waiting = server.client();
+    waiting.send(set_bytes("w", &value));
+    for _ in 0..4000 {
+        other.ask("get nothing\r\n", "END\r\n");
+    }
+    stalled.clear();
+    waiting.expect("STORED\r\n");
+    other.expect_value("w", &value);
+}
+
+/// Values that hold all that arriving values may, and do not go on, are given up for one that does.
+#[test]
+fn a_value_that_stalls_is_given_up_for_one_that_needs_its_memory() {
+    let server = Server::start(&["-m", "16", "-t", "2"]);
+    let stalled: Vec<Client> = (0..20).map(|_| begun(&server, 1_000_000, 700_000)).collect();
+    let mut other = server.client();
+    let value = pattern(3, 900_000);
+    other.set("w", &value);
+    other.expect_value("w", &value);
+    wait_for("silent clients are closed", || (other.stat("silent_upload_kicks") > 0).then_some(()));
+    assert!(server.log().contains("sends nothing of a value"), "it is said in the log");
+    drop(stalled);
+}
+
+/// Values that come slowly and together are too much for memory wait for each other at last.
+#[test]
+fn slow_values_that_come_together_are_all_stored() {
+    let server = Server::start(&["-m", "16", "-t", "2"]);
+    let value = pattern(4, 1_000_000);
+    let mut clients: Vec<Client> = (0..14)
+        .map(|number| {
+            let mut client = server.client();
+            client.send(format!("set k{number} 0 0 1000000\r\n"));
+            client
+        })
+        .collect();
+    let block = [&value, b"\r\n".as_slice()].concat();
+    for piece in block.chunks(50_000) {
+        for client in &mut clients {
+            client.send(piece);
+        }
+    }
+    for client in &mut clients {
+        client.expect("STORED\r\n");
+    }
+}
+
+/// Clients that pin all values by not reading them make way for who stores.
+#[test]
+fn readers_that_hold_all_values_make_way_for_new_ones() {
+    let directory = Directory::new();
+    let path = directory.join("socket");
+    let server = Server::start_unix(&path, &["-m", "16", "-I", "8m", "-t", "2"]);
+    let mut other = Client::connect_unix(&path);
+    let mut count = 0;
+    while other.stat("evictions") == 0 {
+        other.set(&format!("k{count}"), pattern(count, 100_000));
+        count += 1;
+    }
+    let mut lazy: Vec<Client> = (0..2 * count).map(|_| Client::connect_unix(&path)).collect();
+    for (number, client) in (0..).zip(&mut lazy) {
+        let keys: String = (0..20).map(|next| format!("get k{}\r\n", (number + next) % count)).collect();
+        client.send(keys);
+    }
+    let value = pattern(1, 7_000_000);
+    other.set("new", &value);
+    other.expect_value("new", &value);
+    assert!(other.stat("slow_reader_kicks") > 0, "somebody had to go");
+    assert!(server.log().contains("reads too slowly"), "it is said in the log");
 }

@@ -1,10 +1,12 @@
 //! One client's connection: bytes out, and exact bytes expected back within a deadline.
 
 use crate::server::{WAIT_SECONDS_MAX, wait_for};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How many bytes a failed comparison shows before and after the first difference.
@@ -13,6 +15,7 @@ const SHOWN_BYTES_AFTER: usize = 200;
 
 enum Stream {
     Tcp(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
     Unix(UnixStream),
 }
 
@@ -20,6 +23,7 @@ impl Stream {
     fn try_clone(&self) -> io::Result<Self> {
         match self {
             Self::Tcp(stream) => stream.try_clone().map(Self::Tcp),
+            Self::Tls(_) => Err(ErrorKind::Unsupported.into()),
             Self::Unix(stream) => stream.try_clone().map(Self::Unix),
         }
     }
@@ -29,6 +33,7 @@ impl Read for Stream {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.read(into),
+            Self::Tls(stream) => stream.read(into),
             Self::Unix(stream) => stream.read(into),
         }
     }
@@ -38,13 +43,23 @@ impl Write for Stream {
     fn write(&mut self, from: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.write(from),
+            Self::Tls(stream) => stream.write(from),
             Self::Unix(stream) => stream.write(from),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        if let Self::Tls(stream) = self { stream.flush() } else { Ok(()) }
     }
+}
+
+fn tcp(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("the server accepts");
+    stream.set_nodelay(true).expect("nodelay can be set");
+    let limit = Some(Duration::from_secs(WAIT_SECONDS_MAX));
+    stream.set_read_timeout(limit).expect("a deadline can be set");
+    stream.set_write_timeout(limit).expect("a deadline can be set");
+    stream
 }
 
 /// What came instead of the next bytes.
@@ -62,12 +77,59 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the server accepts");
-        stream.set_nodelay(true).expect("nodelay can be set");
-        let limit = Some(Duration::from_secs(WAIT_SECONDS_MAX));
-        stream.set_read_timeout(limit).expect("a deadline can be set");
-        stream.set_write_timeout(limit).expect("a deadline can be set");
-        Self { stream: Stream::Tcp(stream), received: Vec::new() }
+        Self { stream: Stream::Tcp(tcp(address)), received: Vec::new() }
+    }
+
+    /// Connects and shakes hands; `None`: the server did not want to.
+    pub(crate) fn try_connect_tls(address: SocketAddr, config: &Arc<ClientConfig>) -> Option<Self> {
+        let mut socket = tcp(address);
+        let name = "localhost".try_into().expect("it is a name");
+        let mut session = ClientConnection::new(Arc::clone(config), name).expect("the configuration is good");
+        while session.is_handshaking() {
+            session.complete_io(&mut socket).ok()?;
+        }
+        let stream = Stream::Tls(Box::new(StreamOwned::new(session, socket)));
+        Some(Self { stream, received: Vec::new() })
+    }
+
+    /// Connects and shakes hands.
+    #[track_caller]
+    pub(crate) fn connect_tls(address: SocketAddr, config: &Arc<ClientConfig>) -> Self {
+        Self::try_connect_tls(address, config).expect("the server shakes hands")
+    }
+
+    /// The same, with a socket that holds small pieces back until earlier ones are acknowledged, as is usual.
+    #[track_caller]
+    pub(crate) fn connect_tls_with_delay(address: SocketAddr, config: &Arc<ClientConfig>) -> Self {
+        let mut socket = tcp(address);
+        socket.set_nodelay(false).expect("nodelay can be unset");
+        let name = "localhost".try_into().expect("it is a name");
+        let mut session = ClientConnection::new(Arc::clone(config), name).expect("the configuration is good");
+        while session.is_handshaking() {
+            session.complete_io(&mut socket).expect("the server shakes hands");
+        }
+        Self { stream: Stream::Tls(Box::new(StreamOwned::new(session, socket))), received: Vec::new() }
+    }
+
+    /// Its side of TLS.
+    pub(crate) fn session(&mut self) -> &mut ClientConnection {
+        let Stream::Tls(stream) = &mut self.stream else { unreachable!("it speaks TLS") };
+        &mut stream.conn
+    }
+
+    /// Its side of TLS and the socket below.
+    pub(crate) fn into_parts(self) -> (ClientConnection, TcpStream) {
+        let Stream::Tls(stream) = self.stream else { unreachable!("it speaks TLS") };
+        stream.into_parts()
+    }
+
+    /// The socket below TLS.
+    pub(crate) fn socket(&mut self) -> &mut TcpStream {
+        match &mut self.stream {
+            Stream::Tcp(stream) => stream,
+            Stream::Tls(stream) => &mut stream.sock,
+            Stream::Unix(_) => unreachable!("it came over TCP"),
+        }
     }
 
     pub(crate) fn connect_unix(path: &Path) -> Self {
@@ -81,6 +143,7 @@ impl Client {
     #[track_caller]
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).expect("the server takes what is sent");
+        self.stream.flush().expect("the server takes what is sent");
     }
 
     /// As `send`, but says whether the server still took it: it may have closed already.
@@ -92,6 +155,7 @@ impl Client {
     pub(crate) fn finish_sending(&self) -> bool {
         match &self.stream {
             Stream::Tcp(stream) => stream.shutdown(Shutdown::Write).is_ok(),
+            Stream::Tls(stream) => stream.sock.shutdown(Shutdown::Write).is_ok(),
             Stream::Unix(stream) => stream.shutdown(Shutdown::Write).is_ok(),
         }
     }
@@ -107,6 +171,7 @@ impl Client {
         // Fails only when the server was first.
         drop(match &self.stream {
             Stream::Tcp(stream) => stream.shutdown(Shutdown::Both),
+            Stream::Tls(stream) => stream.sock.shutdown(Shutdown::Both),
             Stream::Unix(stream) => stream.shutdown(Shutdown::Both),
         });
     }
@@ -121,6 +186,19 @@ impl Client {
         };
         assert!(stop == Stop::Closed, "the server did not close the connection");
         std::mem::take(&mut self.received)
+    }
+
+    /// Reads once; nothing, if the server closes.
+    pub(crate) fn read_some(&mut self) -> Vec<u8> {
+        drop(self.fill());
+        std::mem::take(&mut self.received)
+    }
+
+    /// Reads the socket below TLS until the server closes it.
+    pub(crate) fn read_raw_to_end(&mut self) {
+        let socket = self.socket();
+        // A server that closes with unread input resets the connection.
+        drop(socket.read_to_end(&mut Vec::new()));
     }
 
     /// Reads once.
@@ -172,6 +250,10 @@ impl Client {
     /// As `ask`, for more bytes than the sockets hold: sends and reads at once.
     #[track_caller]
     pub(crate) fn ask_much(&mut self, request: &[u8], reply: impl AsRef<[u8]>) {
+        if matches!(self.stream, Stream::Tls(_)) {
+            // One session cannot be in two threads: the replies have to fit in the sockets.
+            return self.ask(request, reply);
+        }
         let mut writer = self.twin();
         std::thread::scope(|scope| {
             // A failed send shows as a missing reply.

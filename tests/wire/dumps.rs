@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::client::Client;
-use crate::server::Server;
+use crate::server::{Server, is_foreign};
 
 /// The lines of a list up to its end, `OK` left out.
 #[track_caller]
@@ -77,7 +77,10 @@ fn a_list_of_classes_shows_their_items_alone() {
             );
         }
     }
-    for wrong in ["0", "1000", "x", "1,x", "1x", "all,1", "ALL"] {
+    for nothing in ["62", "63"] {
+        assert!(list(&mut client, &format!("lru_crawler metadump {nothing}"), "END").is_empty());
+    }
+    for wrong in ["0", "64", "x", "1,x", "1x", "all,1", "ALL"] {
         client.ask(format!("lru_crawler metadump {wrong}\r\n"), "BADCLASS invalid class id\r\n");
         client.ask(format!("lru_crawler mgdump {wrong}\r\n"), "BADCLASS invalid class id\r\n");
     }
@@ -120,6 +123,24 @@ fn a_dump_of_many_items_shows_each_once() {
 }
 
 #[test]
+fn many_dumps_at_once_all_come_to_their_end_and_a_get_among_them() {
+    let server = Server::start(&["-t", "1"]);
+    let mut client = server.client();
+    let sets: String = (0..3000).map(|number| format!("set key-{number} 0 0 1 noreply\r\nv\r\n")).collect();
+    client.ask_much((sets + "mn\r\n").as_bytes(), "MN\r\n");
+    let mut others: Vec<Client> = (0..20).map(|_| server.client()).collect();
+    for other in &mut others {
+        other.send("lru_crawler mgdump all\r\nget key-1\r\n");
+    }
+    client.expect_value("key-1", "v");
+    for other in &mut others {
+        assert_eq!(other.line(), "OK");
+        assert_eq!(lines_until(other, "EN").len(), 3000);
+        other.expect("VALUE key-1 0 1\r\nv\r\nEND\r\n");
+    }
+}
+
+#[test]
 fn a_client_that_leaves_in_a_dump_disturbs_nobody() {
     let server = Server::start(&["-t", "1"]);
     let mut client = server.client();
@@ -156,7 +177,34 @@ fn a_cachedump_shows_some_items_of_a_class() {
     for line in ["x 0", "1 x", "-1 0", "1 -1", "4294967296 0"] {
         client.ask(format!("stats cachedump {line}\r\n"), "CLIENT_ERROR bad command line format\r\n");
     }
-    client.ask("stats cachedump 1000 0\r\n", "CLIENT_ERROR Illegal slab id\r\n");
+    client.ask("stats cachedump 63 0\r\n", "END\r\n");
+    client.ask("stats cachedump 64 0\r\n", "CLIENT_ERROR Illegal slab id\r\n");
+}
+
+/// libmemcached's memcdump and PHP's getAllKeys list what these show, and stop at an error.
+#[test]
+fn cachedumps_of_all_numbers_up_to_63_show_every_key() {
+    if is_foreign() {
+        // memcached's lists begin with the maintainer's second round.
+        return;
+    }
+    for options in [&["-m", "64"], &["-m", "1024"]] {
+        let server = Server::start(options);
+        let mut client = server.client();
+        let mut keys: Vec<String> = (0..200).map(|number| format!("k{number}")).collect();
+        for (key, bytes) in keys.iter().zip([1, 40, 150, 400, 900, 2000, 4100, 9000, 16_000, 120_000].repeat(20)) {
+            client.ask_much(&crate::client::set_bytes(key, &vec![b'v'; bytes]), "STORED\r\n");
+        }
+        let mut shown = Vec::new();
+        for class in 0..64 {
+            client.send(format!("stats cachedump {class} 0\r\n"));
+            let lines = lines_until(&mut client, "END");
+            shown.extend(lines.iter().filter_map(|line| line.split(' ').nth(1)).map(str::to_owned));
+        }
+        keys.sort();
+        shown.sort();
+        assert_eq!(shown, keys, "{options:?}");
+    }
 }
 
 #[test]

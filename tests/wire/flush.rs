@@ -85,6 +85,26 @@ fn a_delayed_flush_lets_items_live_until_then() {
     client.expect_value("a", "2");
 }
 
+/// As with memcached, whose answers these are (asked of 1.6.18): a delay of a second is none, and a Unix time that has
+/// been flushes, unless it lies more than a minute before the server's start.
+#[test]
+fn a_unix_time_of_this_second_or_past_flushes_at_once() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    let start = client.stat("time") - client.stat("uptime");
+    for exptime in [start - 40, start, client.stat("time"), 1] {
+        client.set("a", "1");
+        client.ask(format!("flush_all {exptime}\r\n"), "OK\r\n");
+        client.expect_missing("a");
+    }
+    client.ask("flush_all\r\n", "OK\r\n");
+    client.set("a", "1");
+    for exptime in [start - 100, 2_592_001] {
+        client.ask(format!("flush_all {exptime}\r\n"), "OK\r\n");
+        client.expect_value("a", "1");
+    }
+}
+
 #[test]
 fn a_later_flush_replaces_a_pending_one_and_its_misses_are_counted() {
     let server = Server::start(&[]);

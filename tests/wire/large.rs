@@ -261,3 +261,25 @@ fn values_shared_by_many_clients_are_never_mixed() {
     let mut client = server.client();
     assert!(client.stat("get_hits") > 0, "nothing was ever found");
 }
+
+/// memcached asks for the memory of a value above `slab_chunk_max` while it arrives: when that ends the old one stays.
+#[test]
+fn a_value_refused_for_want_of_memory_deletes_the_old_one_where_it_would_in_memcached() {
+    for (bytes, reply, stays) in [
+        (100_000, "SERVER_ERROR out of memory storing object\r\n", false),
+        (900_000, "SERVER_ERROR Out of memory during read\r\n", true),
+    ] {
+        let server = Server::start(&["-M", "-m", "16"]);
+        let mut client = server.client();
+        client.set("old", "old");
+        let value = pattern(1, bytes);
+        let is_full = (0..400).any(|number| {
+            client.send(set_bytes(&format!("k{number}"), &value));
+            client.line() != "STORED"
+        });
+        assert!(is_full, "memory ends somewhere");
+        client.ask_much(&set_bytes("old", &value), reply);
+        client.expect_silence();
+        if stays { client.expect_value("old", "old") } else { client.expect_missing("old") }
+    }
+}

@@ -1,7 +1,7 @@
 //! Where the server listens: addresses, families, unix sockets, the port file and the pidfile.
 
 use crate::client::Client;
-use crate::server::{Directory, Server, wait_for};
+use crate::server::{Directory, Server, is_foreign, wait_for};
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -18,6 +18,12 @@ fn the_port_file_names_the_port() {
     assert!(ports.len() == 1 && ports[0].0 == "TCP INET", "the port file says {ports:?}");
     assert!(ports[0].1 != 0, "a port is not 0");
     server.client().expect_silence();
+}
+
+#[test]
+fn the_port_file_of_a_server_without_a_port_is_empty() {
+    let server = Server::start_listening(&["-p", "0"]);
+    assert!(server.ports().is_empty(), "the port file says {:?}", server.ports());
 }
 
 #[test]
@@ -124,6 +130,17 @@ fn an_old_socket_is_replaced_and_any_other_file_left() {
 }
 
 #[test]
+fn a_socket_that_is_served_is_not_taken_over() {
+    let directory = Directory::new();
+    let path = directory.join("socket");
+    let _server = Server::start_unix(&path, &[]);
+    let outcome = crate::commandline::run(&["-s", &directory.text("socket")]);
+    assert!(outcome.code == Some(71), "it ended with {:?}", outcome.code);
+    assert!(outcome.stderr.contains("Address already in use"), "it says: {}", outcome.stderr);
+    Client::connect_unix(&path).expect_silence();
+}
+
+#[test]
 fn the_pidfile_holds_the_pid() {
     let directory = Directory::new();
     let server = Server::start(&["-P", &directory.text("pid")]);
@@ -134,4 +151,47 @@ fn the_pidfile_holds_the_pid() {
         Some(())
     });
     assert!(!directory.join("pid.tmp").exists(), "the draft is gone");
+}
+
+#[test]
+fn a_unix_socket_is_served_beside_other_addresses() {
+    if is_foreign() {
+        return;
+    }
+    let directory = Directory::new();
+    let path = directory.join("socket");
+    let listen = format!("127.0.0.1,unix:{}:640", path.display());
+    let server = Server::start_listening(&["-l", &listen, "-p", "-1"]);
+    let mut near = Client::connect_unix(&path);
+    near.set("a", "1");
+    server.client().expect_value("a", "1");
+    let mode = fs::metadata(&path).expect("the socket is there").permissions().mode() & 0o777;
+    assert!(mode == 0o640, "the mode is {mode:o}");
+    let listeners: Vec<_> = near.stats("conns").into_iter().filter(|(_, value)| value == "conn_listening").collect();
+    assert!(listeners.len() == 2, "{listeners:?}");
+}
+
+#[test]
+fn each_address_has_its_protocol() {
+    const NOOP: &[u8] = b"\x80\x0a\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+    let answer = [&b"\x81\x0a"[..], &[0; 22]].concat();
+    let listen = "proto[ascii]:127.0.0.1,proto[binary]:tag[two]:127.0.0.2,proto[negotiating]:127.0.0.3,127.0.0.4";
+    let server = Server::start_listening(&["-l", listen, "-p", "-1", "-B", "ascii"]);
+    let ports = server.ports();
+    let client = |nth: u8| Client::connect(([127, 0, 0, nth], ports[usize::from(nth) - 1].1).into());
+    for text_only in [1, 4] {
+        let mut asked = client(text_only);
+        asked.expect_silence();
+        drop(asked);
+        let mut asked = client(text_only);
+        asked.send(b"\x80\x0b\0\0\0\r\n");
+        asked.expect("ERROR\r\n");
+    }
+    for binary in [2, 3] {
+        client(binary).ask(NOOP, &answer);
+    }
+    client(3).expect_silence();
+    let mut asked = client(2);
+    asked.send("version of this server, please\r\n");
+    asked.expect_closed();
 }

@@ -5,7 +5,6 @@
 //! original: `FLAGSTONE_TEST_SERVER=/usr/bin/memcached cargo test --test wire`. What fails there
 //! fails for these reasons:
 //!
-//! - it speaks the binary protocol: `framing::a_binary_first_byte_closes_that_connection_alone`
 //! - 1.6.45: it adds an empty line to the error: `retrieval::a_first_key_too_long_is_a_bad_format`
 //! - it drops the values before the error:
 //!   `retrieval::a_key_too_long_ends_the_reply_after_the_values_before_it`
@@ -20,6 +19,16 @@
 //!   `backpressure::a_slow_reader_of_values_that_stay_is_left_alone`
 //! - it answers the last of several lines that come together: `auth::each_of_several_lines_is_answered`
 //! - it says nothing of a broken file: `auth::a_broken_file_leaves_the_old_tokens`
+//! - it has no file of passwords, unless it is built with `--enable-sasl-pwdb`: `sasl::*`; its worker waits while one
+//!   is judged: `sasl::who_is_judged_waits_and_nobody_else_does`; it takes tokens beside SASL:
+//!   `sasl::it_goes_with_packets_over_streams_alone_and_needs_a_way_to_judge`
+//! - it reads no key of ring's Ed25519: `tls::both_versions_are_spoken_with_every_kind_of_key`; takes no name of
+//!   TLS 1.3: `tls::versions_and_ciphers_are_what_the_options_say`; says other words, or nothing: `tls::a_port_scan_*`,
+//!   `tls::settings_*`, `tls::what_cannot_be_*`, `tls_certificates::new_files_*`, `tls_certificates::where_nobody_*`
+//! - it waits for a handshake for ever: `tls::a_handshake_that_does_not_end_is_ended`
+//! - it ends clients that resume where it asks for certificates, `tls_certificates::resuming_*`,
+//!   `tls::a_listener_*`, or lets them in without one: `tls_certificates::a_session_*`
+//! - it counts a torn record nowhere: `tls_records::a_torn_*`
 //! - it insists on -u, which the harness gives it:
 //!   `commandline::root_is_warned_and_served_without_a_user`
 //!
@@ -61,7 +70,12 @@ mod admin;
 mod ahead;
 mod arithmetic;
 mod auth;
+mod background;
 mod backpressure;
+mod binary;
+mod binary_framing;
+mod binary_stats;
+mod certificates;
 mod client;
 mod commandline;
 mod conns;
@@ -70,22 +84,29 @@ mod deletion;
 mod dumps;
 mod eviction;
 mod expiry;
+mod fields;
 mod flush;
 mod framing;
 mod large;
 mod limits;
+mod listed_keys;
 mod listening;
 mod meta_get;
 mod meta_other;
 mod meta_set;
 mod meta_win;
+mod packets;
 mod prefixes;
 mod retrieval;
 mod robustness;
+mod sasl;
 mod server;
 mod signals;
 mod sizes;
 mod stats;
 mod storage;
-mod upkeep;
+mod tls;
+mod tls_certificates;
+mod tls_records;
+mod udp;
 mod watch;

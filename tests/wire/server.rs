@@ -87,15 +87,25 @@ impl Server {
     /// Listens on 127.0.0.1, on a port the kernel picks.
     #[track_caller]
     pub(crate) fn start(options: &[&str]) -> Self {
+        Self::start_in(&[], options)
+    }
+
+    /// The same with these variables in its environment.
+    #[track_caller]
+    pub(crate) fn start_in(variables: &[(&str, &str)], options: &[&str]) -> Self {
         let mut all = vec!["-l", "127.0.0.1", "-p", "-1"];
         all.extend_from_slice(options);
-        Self::start_listening(&all)
+        Self::listening(Self::spawn(variables, &all))
     }
 
     /// Listens where `options` say; returns when the port file is there.
     #[track_caller]
     pub(crate) fn start_listening(options: &[&str]) -> Self {
-        let mut server = Self::spawn(options);
+        Self::listening(Self::spawn(&[], options))
+    }
+
+    #[track_caller]
+    fn listening(mut server: Self) -> Self {
         let ports = server.port_file();
         server.wait_until_up(|| ports.exists());
         server
@@ -104,20 +114,27 @@ impl Server {
     /// Listens on the unix socket `path` alone; returns when it accepts.
     #[track_caller]
     pub(crate) fn start_unix(path: &Path, options: &[&str]) -> Self {
+        Self::start_unix_in(&[], path, options)
+    }
+
+    /// The same with these variables in its environment.
+    #[track_caller]
+    pub(crate) fn start_unix_in(variables: &[(&str, &str)], path: &Path, options: &[&str]) -> Self {
         let mut all = vec!["-s", path.to_str().expect("the path is text")];
         all.extend_from_slice(options);
-        let mut server = Self::spawn(&all);
+        let mut server = Self::spawn(variables, &all);
         server.wait_until_up(|| std::os::unix::net::UnixStream::connect(path).is_ok());
         server
     }
 
     #[track_caller]
-    fn spawn(options: &[&str]) -> Self {
+    fn spawn(variables: &[(&str, &str)], options: &[&str]) -> Self {
         let directory = Directory::new();
         let log = fs::File::create(directory.join("stderr")).expect("the log can be made");
         let child = command()
             .args(options)
             .env("MEMCACHED_PORT_FILENAME", directory.join("ports"))
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -167,6 +184,11 @@ impl Server {
 
     pub(crate) fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port("TCP INET")))
+    }
+
+    /// Where datagrams go.
+    pub(crate) fn datagram_address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port("UDP INET")))
     }
 
     pub(crate) fn address_v6(&self) -> SocketAddr {

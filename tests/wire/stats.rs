@@ -1,7 +1,7 @@
 //! stats: which lines there are, in which order, with which values after a scripted session.
 
 use crate::client::Client;
-use crate::server::{Server, is_foreign};
+use crate::server::{Server, is_foreign, wait_for};
 
 /// The lines of `stats` that every build has, in memcached's order.
 const GENERAL: &str = "pid uptime time version libevent pointer_size rusage_user rusage_system max_connections \
@@ -30,7 +30,8 @@ const SETTINGS: &str = "maxbytes=67108864 maxconns=1024 tcpport=-1 udpport=0 int
     tail_repair_time=0 flush_enabled=yes dump_enabled=yes hash_algorithm=murmur3 lru_maintainer_thread=yes \
     lru_segmented=yes hot_lru_pct=20 warm_lru_pct=40 hot_max_factor=0.20 warm_max_factor=2.00 temp_lru=no \
     temporary_ttl=61 idle_timeout=0 watcher_logbuf_size=262144 worker_logbuf_size=65536 read_buf_mem_limit=0 \
-    track_sizes=no inline_ascii_response=no num_napi_ids=0 memory_file=(null) client_flags_size=4";
+    track_sizes=no inline_ascii_response=no slab_automove_freeratio=0.010 num_napi_ids=0 memory_file=(null) \
+    client_flags_size=4";
 
 type Lines = Vec<(String, String)>;
 
@@ -280,6 +281,108 @@ fn slabs_shows_chunks_and_hits_by_class() {
     expect_in_order(&lines, ["active_slabs", "total_malloced"].into_iter());
 }
 
+/// Values of ten sizes, from every part of the table of classes.
+fn fill_with_ten_sizes(client: &mut Client) {
+    for number in 0..200 {
+        let bytes = [1, 40, 150, 400, 900, 2000, 4100, 9000, 16_000, 120_000][number % 10];
+        client.ask_much(&crate::client::set_bytes(&format!("k{number}"), &vec![b'v'; bytes]), "STORED\r\n");
+    }
+}
+
+/// The class of a line `CLASS:name` or `items:CLASS:name`.
+fn class_of(name: &str) -> Option<u32> {
+    name.strip_prefix("items:").unwrap_or(name).split_once(':')?.0.parse().ok()
+}
+
+#[test]
+fn class_numbers_are_those_that_clients_ask_for() {
+    for options in [&["-m", "64"], &["-m", "1024"], &["-f", "1.02"]] {
+        let server = Server::start(options);
+        let mut client = server.client();
+        fill_with_ten_sizes(&mut client);
+        for report in ["items", "slabs"] {
+            let classes = client.stats(report);
+            let classes: Vec<u32> = classes.iter().filter_map(|(name, _)| class_of(name)).collect();
+            assert!(classes.iter().all(|class| (1..=63).contains(class)), "{options:?}: {classes:?}");
+            assert!(classes.is_sorted(), "{options:?}: {classes:?}");
+        }
+        assert_eq!(sum(&client.stats("items"), ":number"), 200);
+        assert_eq!(sum(&client.stats("slabs"), ":cmd_set"), 200);
+    }
+}
+
+#[test]
+fn fine_classes_sum_up_to_those_that_clients_know() {
+    if is_foreign() {
+        return;
+    }
+    for options in [&["-m", "64"], &["-m", "1024"]] {
+        let server = Server::start(options);
+        let mut client = server.client();
+        fill_with_ten_sizes(&mut client);
+        client.ask_much(
+            b"stats reset\r\nset k1 0 0 1\r\nx\r\nget k1\r\n",
+            "RESET\r\nSTORED\r\nVALUE k1 0 1\r\nx\r\nEND\r\n",
+        );
+        let (fine, slabs) = (client.stats("slabs_fine"), client.stats("slabs"));
+        let of = |lines: &Lines, class: u32, name: &str| -> u64 {
+            let line = lines.iter().find(|(line, _)| *line == format!("{class}:{name}"));
+            line.and_then(|(_, value)| value.parse().ok()).expect("each class has each line")
+        };
+        let mut fine_of: std::collections::BTreeMap<u64, Vec<u32>> = std::collections::BTreeMap::new();
+        for place in fine.iter().filter_map(|(name, _)| name.strip_suffix(":class")?.parse().ok()) {
+            fine_of.entry(of(&fine, place, "class")).or_default().push(place);
+        }
+        let known: Vec<u64> =
+            slabs.iter().filter_map(|(name, _)| name.strip_suffix(":chunk_size")?.parse().ok()).collect();
+        assert_eq!(fine_of.keys().copied().collect::<Vec<_>>(), known);
+        for (class, places) in fine_of {
+            let class = u32::try_from(class).expect("at most 63");
+            for name in ["total_pages", "used_chunks", "free_chunks", "cmd_set", "get_hits"] {
+                let total: u64 = places.iter().map(|place| of(&fine, *place, name)).sum();
+                assert_eq!(of(&slabs, class, name), total, "{name} of {class}");
+            }
+            let sizes = places.iter().map(|place| of(&fine, *place, "chunk_size"));
+            assert!(sizes.max().is_some_and(|size| size <= of(&slabs, class, "chunk_size")));
+        }
+    }
+}
+
+#[test]
+fn few_classes_have_the_numbers_of_their_places() {
+    if is_foreign() {
+        return;
+    }
+    let server = Server::start(&["-f", "1.25"]);
+    let mut client = server.client();
+    fill_with_ten_sizes(&mut client);
+    for (name, value) in client.stats("slabs_fine") {
+        assert!(!name.ends_with(":class") || name == format!("{value}:class"), "{name} is {value}");
+    }
+}
+
+#[test]
+fn a_classs_age_grows_before_anything_is_evicted() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    client.set("a", "1");
+    wait_for("the item to grow older than a second", || (sum(&client.stats("items"), ":age") > 0).then_some(()));
+    client.expect_stats(&[("evictions", 0)]);
+}
+
+#[test]
+fn an_expired_item_that_a_set_replaces_is_reclaimed() {
+    // Without memcached's threads and our sweep, which would take them first.
+    let server = Server::start(&["-o", "no_modern"]);
+    let mut client = server.client();
+    let (dead, live) = ("set a 0 -1 1\r\n1\r\n", "set a 0 0 1\r\n1\r\n");
+    client.ask(format!("{dead}{live}"), "STORED\r\nSTORED\r\n");
+    client.expect_stats(&[("reclaimed", 1), ("expired_unfetched", 1), ("crawler_reclaimed", 0)]);
+    assert_eq!(sum(&client.stats("items"), ":reclaimed"), 1);
+    client.ask(live, "STORED\r\n");
+    client.expect_stats(&[("reclaimed", 1)]);
+}
+
 #[test]
 fn reset_clears_counters_but_not_gauges() {
     let server = Server::start(&[]);
@@ -389,7 +492,7 @@ fn the_parts_of_the_memory_add_up() {
 /// The parts are read one after the other, and pages may move meanwhile: then they are read again.
 #[track_caller]
 fn expect_memory_to_add_up(client: &mut Client) {
-    crate::server::wait_for("the parts sum up to committed_bytes", || {
+    wait_for("the parts sum up to committed_bytes", || {
         let lines = client.stats("");
         let value = |name: &str| {
             let line = lines.iter().find(|(line, _)| line == name);

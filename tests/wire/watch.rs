@@ -235,6 +235,8 @@ fn a_client_of_a_unix_socket_is_local() {
     let path = directory.join("socket");
     let server = Server::start_unix(&path, &[]);
     let mut watcher = Client::connect_unix(&path);
+    // Whoever tried at the start whether somebody listens has left, and that is seen a little later.
+    wait_for("it is alone", || (watcher.stat("curr_connections") == 1).then_some(()));
     watcher.ask("watch connevents\r\n", "OK\r\n");
     let client = Client::connect_unix(&path);
     assert_eq!(event(&mut watcher), "type=conn_new rip=unix rport=0 transport=local cfd=F");

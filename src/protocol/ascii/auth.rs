@@ -2,9 +2,10 @@
 //! flags and exptime mean nothing. Which password is right is not known here.
 
 use super::token::Words;
+use super::{Form, asked};
 use crate::bytes::parse_u64;
 use crate::limits::LINE_BYTES_MAX;
-use crate::protocol::ErrorText;
+use crate::protocol::{Asked, Failure, Quiet};
 
 /// Less input is waited on, whatever it is (memcached's rule).
 const INPUT_BYTES_MIN: usize = 3;
@@ -20,7 +21,7 @@ const TOKEN_END: &[u8] = b"\r\n";
 
 /// What stands at the head of the input of a client that is not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Opening {
+pub enum AuthParsed {
     /// A part of a line.
     Incomplete,
     /// A line of which `used` bytes announce a token of `block_len` bytes, its end included.
@@ -33,7 +34,7 @@ pub enum Opening {
     /// A line that is something else.
     Refused {
         /// What is answered.
-        error: ErrorText,
+        failure: Failure,
         /// Bytes of the line with its end.
         used: usize,
     },
@@ -41,25 +42,28 @@ pub enum Opening {
     Hang,
 }
 
+/// How a token is answered.
+pub const TOKEN_ASKED: Asked<'static> = asked(Quiet::No, Form::Line);
+
 /// Reads a line.
 #[must_use]
-pub fn parse(input: &[u8]) -> Opening {
+pub fn parse(input: &[u8]) -> AuthParsed {
     if input.len() < INPUT_BYTES_MIN {
-        return Opening::Incomplete;
+        return AuthParsed::Incomplete;
     }
     let Some(end) = memchr::memchr(b'\n', input) else {
-        return if input.len() > LINE_BYTES_MAX { Opening::Hang } else { Opening::Incomplete };
+        return if input.len() > LINE_BYTES_MAX { AuthParsed::Hang } else { AuthParsed::Incomplete };
     };
     let used = end + 1;
     if used < LINE_BYTES_MIN {
-        return Opening::Hang;
+        return AuthParsed::Hang;
     }
     match announced_bytes(&input[..used]) {
-        None => Opening::Refused { error: ErrorText::Unauthenticated, used },
-        Some(bytes) if bytes > TOKEN_BYTES_MAX => Opening::Refused { error: ErrorText::AuthTokenTooLong, used },
+        None => AuthParsed::Refused { failure: Failure::Unauthenticated, used },
+        Some(bytes) if bytes > TOKEN_BYTES_MAX => AuthParsed::Refused { failure: Failure::AuthTokenTooLong, used },
         Some(bytes) => {
             let bytes = usize::try_from(bytes).expect("at most 16 KiB");
-            Opening::Token { block_len: bytes + TOKEN_END.len(), used }
+            AuthParsed::Token { block_len: bytes + TOKEN_END.len(), used }
         }
     }
 }
@@ -79,24 +83,24 @@ fn announced_bytes(line: &[u8]) -> Option<u64> {
 ///
 /// # Errors
 /// When it does not end as announced, or has no space.
-pub fn credentials(block: &[u8]) -> Result<(&[u8], &[u8]), ErrorText> {
-    let token = block.strip_suffix(TOKEN_END).ok_or(ErrorText::AuthTokenTermination)?;
-    let space = token.iter().position(|&byte| byte == b' ').ok_or(ErrorText::AuthTokenFormat)?;
+pub fn credentials(block: &[u8]) -> Result<(&[u8], &[u8]), Failure> {
+    let token = block.strip_suffix(TOKEN_END).ok_or(Failure::AuthTokenTermination)?;
+    let space = token.iter().position(|&byte| byte == b' ').ok_or(Failure::AuthTokenFormat)?;
     Ok((&token[..space], &token[space + 1..]))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Opening, credentials, parse};
-    use crate::protocol::ErrorText;
+    use super::{AuthParsed, credentials, parse};
+    use crate::protocol::Failure;
 
     #[test]
     fn a_set_announces_a_token_whatever_its_other_words_are() {
         for line in ["set x 0 0 9\r\n", "sets x 0 0 9 \n", "set  x a -1 0009 noreply\n", "setx y 0 0 9\r\r\n"] {
-            assert_eq!(parse(line.as_bytes()), Opening::Token { block_len: 11, used: line.len() }, "{line:?}");
+            assert_eq!(parse(line.as_bytes()), AuthParsed::Token { block_len: 11, used: line.len() }, "{line:?}");
         }
         let longest = b"set x 0 0 16384\r\n";
-        assert_eq!(parse(longest), Opening::Token { block_len: 16386, used: longest.len() });
+        assert_eq!(parse(longest), AuthParsed::Token { block_len: 16386, used: longest.len() });
     }
 
     #[test]
@@ -114,21 +118,21 @@ mod tests {
             "set x 0 0 4294967296\r\n",
             "\u{80}version\r\n",
         ] {
-            let refused = Opening::Refused { error: ErrorText::Unauthenticated, used: line.len() };
+            let refused = AuthParsed::Refused { failure: Failure::Unauthenticated, used: line.len() };
             assert_eq!(parse(line.as_bytes()), refused, "{line:?}");
         }
         let line = b"set x 0 0 16385\r\n";
-        assert_eq!(parse(line), Opening::Refused { error: ErrorText::AuthTokenTooLong, used: line.len() });
+        assert_eq!(parse(line), AuthParsed::Refused { failure: Failure::AuthTokenTooLong, used: line.len() });
     }
 
     #[test]
     fn short_lines_and_long_ones_without_an_end_are_hung_up_on() {
         for line in ["quit\r\n", "abcde\n", "mn\r\n", "\r\nversion\r\n"] {
-            assert_eq!(parse(line.as_bytes()), Opening::Hang, "{line:?}");
+            assert_eq!(parse(line.as_bytes()), AuthParsed::Hang, "{line:?}");
         }
-        assert_eq!(parse(&[b'a'; 2049]), Opening::Hang);
+        assert_eq!(parse(&[b'a'; 2049]), AuthParsed::Hang);
         for part in [&b""[..], b"\r\n", b"a\n", b"set x", &[b'a'; 2048]] {
-            assert_eq!(parse(part), Opening::Incomplete, "{part:?}");
+            assert_eq!(parse(part), AuthParsed::Incomplete, "{part:?}");
         }
     }
 
@@ -137,8 +141,8 @@ mod tests {
         assert_eq!(credentials(b"user pass\r\n"), Ok((&b"user"[..], &b"pass"[..])));
         assert_eq!(credentials(b"bob my pass \r\n"), Ok((&b"bob"[..], &b"my pass "[..])));
         assert_eq!(credentials(b" \r\n"), Ok((&b""[..], &b""[..])));
-        assert_eq!(credentials(b"user:pass\r\n"), Err(ErrorText::AuthTokenFormat));
-        assert_eq!(credentials(b"\r\n"), Err(ErrorText::AuthTokenFormat));
-        assert_eq!(credentials(b"user passxx"), Err(ErrorText::AuthTokenTermination));
+        assert_eq!(credentials(b"user:pass\r\n"), Err(Failure::AuthTokenFormat));
+        assert_eq!(credentials(b"\r\n"), Err(Failure::AuthTokenFormat));
+        assert_eq!(credentials(b"user passxx"), Err(Failure::AuthTokenTermination));
     }
 }

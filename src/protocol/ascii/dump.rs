@@ -3,31 +3,19 @@
 use super::base64;
 use super::encode::{push_len, push_reply};
 use crate::bytes::{Buffer, push_u64};
-use crate::protocol::{ItemLines, Reply};
+use crate::protocol::{ItemLine, ItemLines, Listed, Reply};
 
-/// What a `metadump` says of an item. Times are Unix seconds.
-#[derive(Clone, Copy, Debug)]
-pub struct Listed<'a> {
-    /// The key's own bytes.
-    pub key: &'a [u8],
-    /// When it dies, if ever.
-    pub expires: Option<i64>,
-    /// When it was last asked for.
-    pub accessed: i64,
-    /// Version.
-    pub cas: u64,
-    /// It has been fetched since it was stored.
-    pub was_fetched: bool,
-    /// Slab class.
-    pub class: u32,
-    /// Room in memory.
-    pub item_bytes: u64,
-    /// The client's opaque number.
-    pub client_flags: u32,
+/// Appends an item of a list.
+pub fn push_item(out: &mut Buffer, item: &ItemLine<'_>) {
+    match *item {
+        ItemLine::Metadump(ref item) => push_metadump(out, item),
+        ItemLine::Mgdump { key, is_base64 } => push_mgdump(out, key, is_base64),
+        ItemLine::Cachedump { key, value_len, expires } => push_cachedump(out, key, value_len, expires),
+    }
 }
 
 /// Appends the line of an item in a `metadump`: its end is a space and an LF, as with memcached.
-pub fn push_metadump(out: &mut Buffer, item: &Listed<'_>) {
+fn push_metadump(out: &mut Buffer, item: &Listed<'_>) {
     out.extend_from_slice(b"key=");
     push_uri(out, item.key);
     out.extend_from_slice(b" exp=");
@@ -50,9 +38,9 @@ pub fn push_metadump(out: &mut Buffer, item: &Listed<'_>) {
 }
 
 /// Appends the line of an item in an `mgdump`: a request for it.
-pub fn push_mgdump(out: &mut Buffer, key: &[u8], is_base64: bool) {
+fn push_mgdump(out: &mut Buffer, key: &[u8], is_base64: bool) {
     out.extend_from_slice(b"mg ");
-    if is_base64 {
+    if is_base64 || !is_plain(key) {
         base64::encode(out, key);
         out.extend_from_slice(b" b\r\n");
     } else {
@@ -61,8 +49,12 @@ pub fn push_mgdump(out: &mut Buffer, key: &[u8], is_base64: bool) {
     }
 }
 
-/// Appends the line of an item in a `cachedump`; `expires` is in Unix seconds, 0 for never.
-pub fn push_cachedump(out: &mut Buffer, key: &[u8], value_len: usize, expires: i64) {
+/// Appends the line of an item in a `cachedump`; `expires` is in Unix seconds, 0 for never. A key that could end the
+/// line or a word of it, or move a terminal's cursor, is left out: the line has no form for it.
+fn push_cachedump(out: &mut Buffer, key: &[u8], value_len: usize, expires: i64) {
+    if !is_plain(key) {
+        return;
+    }
     out.extend_from_slice(b"ITEM ");
     out.extend_from_slice(key);
     out.extend_from_slice(b" [");
@@ -73,7 +65,7 @@ pub fn push_cachedump(out: &mut Buffer, key: &[u8], value_len: usize, expires: i
 }
 
 /// Appends what ends a list.
-pub fn push_dump_end(out: &mut Buffer, lines: ItemLines) {
+pub fn push_items_end(out: &mut Buffer, lines: ItemLines) {
     match lines {
         ItemLines::Metadump | ItemLines::Cachedump => push_reply(out, Reply::End),
         ItemLines::Mgdump => out.extend_from_slice(b"EN\r\n"),
@@ -83,6 +75,11 @@ pub fn push_dump_end(out: &mut Buffer, lines: ItemLines) {
 /// A time before 1970 is none.
 fn push_time(out: &mut Buffer, unix: i64) {
     push_u64(out, u64::try_from(unix).unwrap_or(0));
+}
+
+/// Whether a key can stand in a line as it is.
+fn is_plain(key: &[u8]) -> bool {
+    !key.iter().any(|&byte| byte == b' ' || byte.is_ascii_control())
 }
 
 /// Appends a key so that it has no byte that ends a line or a word.

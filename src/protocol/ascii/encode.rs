@@ -1,18 +1,19 @@
 //! The encoder of the classic commands: replies to the end of a byte buffer, without the formatting machinery.
 
+use super::texts;
 use crate::bytes::{Buffer, FOUR_DIGITS, Room, four_digits, push_u64};
 use crate::limits::KEY_BYTES_MAX;
-use crate::protocol::{ErrorText, Reply, VERSION};
+use crate::protocol::{Failure, Reply, VERSION};
 
 /// What ends a value.
 pub const VALUE_TAIL: &[u8] = b"\r\n";
 
 /// Room for the longest head of a value: `VALUE key flags bytes cas\r\n`.
-pub const VALUE_HEAD_BYTES_MAX: usize = b"VALUE    \r\n".len() + KEY_BYTES_MAX + 10 + 10 + 20;
+pub(super) const VALUE_HEAD_BYTES_MAX: usize = b"VALUE    \r\n".len() + KEY_BYTES_MAX + 10 + 10 + 20;
 
 /// Appends the line before a value.
 #[inline(never)]
-pub fn push_value_head(out: &mut Buffer, key: &[u8], client_flags: u32, value_len: usize, cas: Option<u64>) {
+pub(super) fn push_value_head(out: &mut Buffer, key: &[u8], client_flags: u32, value_len: usize, cas: Option<u64>) {
     out.put(b"VALUE ");
     out.put(key);
     push_head_end(out, client_flags, value_len, cas);
@@ -32,7 +33,7 @@ fn push_head_end(out: &mut Buffer, client_flags: u32, value_len: usize, cas: Opt
 
 /// Appends a hit.
 #[inline(always)]
-pub fn push_value(out: &mut Buffer, key: &[u8], client_flags: u32, value: &[u8], cas: Option<u64>) {
+pub(super) fn push_value(out: &mut Buffer, key: &[u8], client_flags: u32, value: &[u8], cas: Option<u64>) {
     let is_plain = client_flags == 0 && cas.is_none() && value.len() < FOUR_DIGITS;
     if is_plain
         && out.append(
@@ -86,11 +87,10 @@ fn push_rarer_reply(out: &mut Buffer, reply: Reply) {
         Reply::Exists => b"EXISTS\r\n",
         Reply::NotFound => b"NOT_FOUND\r\n",
         Reply::Deleted => b"DELETED\r\n",
-        Reply::Touched => b"TOUCHED\r\n",
         Reply::Ok => b"OK\r\n",
         Reply::Reset => b"RESET\r\n",
         Reply::End => b"END\r\n",
-        Reply::MetaNoop => b"MN\r\n",
+        Reply::Noop => b"MN\r\n",
         Reply::Number(number) => {
             push_u64(out, number);
             b"\r\n"
@@ -106,23 +106,16 @@ fn push_rarer_reply(out: &mut Buffer, reply: Reply) {
 }
 
 #[cold]
-fn push_error(out: &mut Buffer, error: ErrorText) {
-    out.extend_from_slice(error.text().as_bytes());
+fn push_error(out: &mut Buffer, failure: Failure) {
+    out.extend_from_slice(texts::text(failure).as_bytes());
     out.extend_from_slice(b"\r\n");
-}
-
-/// Appends one line of a report.
-pub fn push_stat(out: &mut Buffer, name: &str, value: &str) {
-    for part in ["STAT ", name, " ", value, "\r\n"] {
-        out.extend_from_slice(part.as_bytes());
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{VALUE_HEAD_BYTES_MAX, push_reply, push_stat, push_value, push_value_head};
+    use super::{VALUE_HEAD_BYTES_MAX, push_reply, push_value, push_value_head};
     use crate::bytes::Buffer;
-    use crate::protocol::{ErrorText, Reply};
+    use crate::protocol::{Failure, Reply};
 
     fn encoded(encode: impl FnOnce(&mut Buffer)) -> String {
         let mut out = Buffer::default();
@@ -148,8 +141,7 @@ mod tests {
     fn replies_are_lines() {
         assert_eq!(encoded(|out| push_reply(out, Reply::Stored)), "STORED\r\n");
         assert_eq!(encoded(|out| push_reply(out, Reply::Number(18))), "18\r\n");
-        assert_eq!(encoded(|out| push_reply(out, Reply::Error(ErrorText::UnknownCommand))), "ERROR\r\n");
-        assert!(encoded(|out| push_reply(out, Reply::Version)).starts_with("VERSION 1.6.45-flagstone-"));
-        assert_eq!(encoded(|out| push_stat(out, "pid", "1")), "STAT pid 1\r\n");
+        assert_eq!(encoded(|out| push_reply(out, Reply::Error(Failure::UnknownCommand))), "ERROR\r\n");
+        assert_eq!(encoded(|out| push_reply(out, Reply::Version)), "VERSION 1.6.45\r\n");
     }
 }

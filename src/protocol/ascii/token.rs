@@ -1,4 +1,4 @@
-//! The tokenizer: lines out of input, words out of lines, keys out of a line that may not have ended yet.
+//! The tokenizer: lines out of input, words out of lines.
 
 use memchr::memchr;
 
@@ -23,12 +23,12 @@ pub fn line(input: &[u8]) -> Option<Line<'_>> {
 }
 
 #[inline]
-fn without_cr(text: &[u8]) -> &[u8] {
+pub(super) fn without_cr(text: &[u8]) -> &[u8] {
     text.strip_suffix(b"\r").unwrap_or(text)
 }
 
 /// The words of a line, from left to right.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Words<'a> {
     rest: &'a [u8],
 }
@@ -97,59 +97,6 @@ pub fn is_key(word: &[u8]) -> bool {
     !word.is_empty() && word.len() <= KEY_BYTES_MAX
 }
 
-/// What stands at the head of the rest of a line of keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NextKey<'a> {
-    /// A key that something follows.
-    Key {
-        /// Its bytes.
-        key: &'a [u8],
-        /// Bytes of the input up to behind it.
-        used: usize,
-    },
-    /// The line's last key.
-    Last {
-        /// Its bytes.
-        key: &'a [u8],
-        /// Bytes of the input up to behind the line's end.
-        used: usize,
-    },
-    /// The line's end.
-    End {
-        /// Bytes of the input up to behind it.
-        used: usize,
-    },
-    /// Something too long for a key.
-    TooLong,
-    /// A part of a key, or nothing at all.
-    Partial,
-}
-
-/// Takes one key from the rest of a line, which may not have ended yet.
-#[must_use]
-#[inline(always)]
-pub fn next_key(input: &[u8]) -> NextKey<'_> {
-    let mut start = 0;
-    while input.get(start) == Some(&b' ') {
-        start += 1;
-    }
-    let text = &input[start..];
-    let Some(end) = key_end(text) else {
-        // A CR that belongs to the line's end may be the last byte so far.
-        return if text.len() > KEY_BYTES_MAX + 1 { NextKey::TooLong } else { NextKey::Partial };
-    };
-    let used = start + end + 1;
-    if text[end] == b' ' {
-        let key = &text[..end];
-        return if is_key(key) { NextKey::Key { key, used } } else { NextKey::TooLong };
-    }
-    let key = without_cr(&text[..end]);
-    if key.is_empty() {
-        return NextKey::End { used };
-    }
-    if is_key(key) { NextKey::Last { key, used } } else { NextKey::TooLong }
-}
-
 /// Where the first space or LF stands. Keys are short: sixteen bytes at a time in registers cost less than the call of
 /// a search function.
 #[must_use]
@@ -178,7 +125,7 @@ fn end_in(piece: &[u8; LANES]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{NextKey, Words, key_end, line, next_key};
+    use super::{Words, key_end, line};
 
     #[test]
     fn a_line_ends_with_lf_and_drops_one_cr() {
@@ -216,27 +163,5 @@ mod tests {
                 assert_eq!(key_end(&text), Some(at), "of {len}");
             }
         }
-    }
-
-    #[test]
-    fn keys_come_one_by_one() {
-        assert_eq!(next_key(b" a b\r\n"), NextKey::Key { key: b"a", used: 3 });
-        assert_eq!(next_key(b"b\r\nx"), NextKey::Last { key: b"b", used: 3 });
-        assert_eq!(next_key(b"b\nx"), NextKey::Last { key: b"b", used: 2 });
-        assert_eq!(next_key(b"  \r\n"), NextKey::End { used: 4 });
-        assert_eq!(next_key(b" "), NextKey::Partial);
-        assert_eq!(next_key(b"abc"), NextKey::Partial);
-        assert_eq!(next_key(b"a\r b"), NextKey::Key { key: b"a\r", used: 3 });
-    }
-
-    #[test]
-    fn a_key_of_250_bytes_is_the_longest() {
-        let longest = [&[b'k'; 250][..], b"\r\n"].concat();
-        assert_eq!(next_key(&longest), NextKey::Last { key: &[b'k'; 250], used: 252 });
-        assert_eq!(next_key(&longest[..251]), NextKey::Partial);
-        assert_eq!(next_key(&[b'k'; 251]), NextKey::Partial);
-        assert_eq!(next_key(&[b'k'; 252]), NextKey::TooLong);
-        assert_eq!(next_key(&[&[b'k'; 251][..], b" "].concat()), NextKey::TooLong);
-        assert_eq!(next_key(&[&[b'k'; 251][..], b"\n"].concat()), NextKey::TooLong);
     }
 }

@@ -7,8 +7,8 @@
 
 use std::sync::Arc;
 
-use crate::store::arena::Arena;
-use crate::store::slab::pool::Pool;
+use crate::store::memory::arena::Arena;
+use crate::store::memory::pool::Pool;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering};
 use crate::sys::memory::{OS_PAGE_BYTES, Table};
 

@@ -6,9 +6,10 @@
 
 use std::sync::Arc;
 
-use crate::store::arena::Arena;
-use crate::store::item::Ref;
-use crate::store::slab::pool::Pool;
+use crate::store::bytes::layout::Ref;
+use crate::store::memory::arena::Arena;
+use crate::store::memory::page::Pages;
+use crate::store::memory::pool::Pool;
 use crate::sync::{AtomicU32, AtomicUsize, Mutex, Ordering, Rank};
 use crate::sys::memory::{OS_PAGE_BYTES, Table};
 
@@ -89,6 +90,15 @@ impl Blocks {
     }
 }
 
+/// What a ring needs to grow.
+#[derive(Debug)]
+pub(crate) struct RingContext<'a> {
+    pub(crate) arena: &'a Arena,
+    pub(crate) pool: &'a Pool,
+    pub(crate) pages: &'a Pages,
+    pub(crate) blocks: &'a Blocks,
+}
+
 /// A first-in first-out queue of references. Guarded by its class's lock.
 #[derive(Debug, Default)]
 pub(crate) struct Ring {
@@ -116,12 +126,12 @@ impl Ring {
     }
 
     /// Adds a reference at the end; false when there is no memory for it.
-    pub(crate) fn push(&mut self, blocks: &Blocks, arena: &Arena, pool: &Pool, reference: Ref) -> bool {
-        if (self.last == 0 || self.put == BLOCK_ENTRIES) && !self.extend(blocks, arena, pool) {
+    pub(crate) fn push(&mut self, context: &RingContext<'_>, reference: Ref) -> bool {
+        if (self.last == 0 || self.put == BLOCK_ENTRIES) && !self.extend(context) {
             return false;
         }
         self.put += 1;
-        blocks.word(self.last, self.put).store(reference.0, Ordering::Relaxed);
+        context.blocks.word(self.last, self.put).store(reference.0, Ordering::Relaxed);
         self.len += 1;
         true
     }
@@ -155,8 +165,9 @@ impl Ring {
         }))
     }
 
-    fn extend(&mut self, blocks: &Blocks, arena: &Arena, pool: &Pool) -> bool {
-        let Some(added) = blocks.take(arena, pool) else { return false };
+    fn extend(&mut self, context: &RingContext<'_>) -> bool {
+        let blocks = context.blocks;
+        let Some(added) = blocks.take(context.arena, context.pool) else { return false };
         blocks.word(added, 0).store(0, Ordering::Relaxed);
         if self.last == 0 {
             (self.first, self.taken) = (added, 0);

@@ -1,16 +1,16 @@
 //! Eviction: picked under the class's lock, evicted under the stripe's, against everything that may happen between.
 
 use super::{NOW, SMALL, audit, delete, explore, get, open, set, spawn, store_as};
-use crate::store::evict::{Surroundings, Victim};
+use crate::store::evict::{PickContext, Victim};
 use crate::store::{Fetch, FetchOutcome, Local, Mode, Store};
 use crate::sync::Arc;
 use crate::time::{Expiry, Seconds};
 
 /// Picks one victim.
 pub(super) fn pick(store: &Store, now: Seconds) -> Option<Victim> {
-    let around = Surroundings { pages: &store.pages, blocks: &store.blocks, index: &store.index, now };
+    let context = PickContext { pages: &store.pages, blocks: &store.blocks, index: &store.index, now };
     let mut victims = Vec::new();
-    store.classes[SMALL.index()].lock().pick(&around, SMALL, 1, &mut victims);
+    store.classes[SMALL.index()].lock().pick(&context, SMALL, 1, &mut victims);
     victims.pop()
 }
 

@@ -1,9 +1,9 @@
 //! Free chunks: from one item to the next only through the class's lock, under which headers and keys may be read.
 
 use super::{Mode, NOW, SMALL, StoreOutcome, audit, delete, explore, open, open_as, set, spawn, store_as};
-use crate::store::item::Ref;
-use crate::store::reserve::Effort;
-use crate::store::slab::page::PageId;
+use crate::store::bytes::layout::Ref;
+use crate::store::memory::page::PageId;
+use crate::store::supply::reserve::Effort;
 use crate::store::{Local, Store};
 use crate::sync::{Arc, Ordering};
 use crate::time::Expiry;
@@ -86,7 +86,7 @@ fn without_evictions_a_full_index_refuses() {
 
 /// Fills one chain of the stripe when there is no memory for more buckets; a key that needs a place in it.
 fn fill_stripe(store: &Store, local: &mut Local) -> String {
-    let chunks: Vec<Ref> = (0..26).filter_map(|_| store.take_chunk(local, SMALL, NOW, Effort::NoPageMove)).collect();
+    let chunks: Vec<Ref> = (0..26).filter_map(|_| store.take_chunk(local, SMALL, NOW, Effort::SomeSteps)).collect();
     chunks.into_iter().for_each(|chunk| store.keep_chunk(local, chunk));
     assert!(store.set_limit_bytes(store.pool.budget().0));
     for number in 0..40 {

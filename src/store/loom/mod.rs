@@ -8,14 +8,16 @@
 //!
 //! Each model has been seen to fail without the rule it names.
 
+mod calls;
 mod eviction;
+mod flush;
 mod free;
 mod moves;
 mod pins;
 mod ring;
 mod stripe;
 
-use super::slab::classes::ClassId;
+use super::memory::classes::ClassId;
 use super::{Fetch, FetchOutcome, Local, Mode, Options, Store, StoreOutcome, StoreRequest, Value};
 use crate::sync::Arc;
 use crate::time::{Expiry, Seconds};
@@ -60,7 +62,8 @@ fn set(store: &Store, local: &mut Local, key: &str, value: &[u8]) -> StoreOutcom
 }
 
 fn store_as(store: &Store, local: &mut Local, key: &str, mode: Mode, expiry: Expiry, value: &[u8]) -> StoreOutcome {
-    let request = StoreRequest { key: store.key(key.as_bytes()), mode, client_flags: 0, expiry, extras: None };
+    let request =
+        StoreRequest { key: store.key(key.as_bytes()), mode, client_flags: 0, expiry, shows_cas: false, extras: None };
     store.store(local, &request, value, NOW)
 }
 

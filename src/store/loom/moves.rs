@@ -1,8 +1,8 @@
 //! Page moves and sweeps: no page goes while a chunk of it is out, and no deadline is lost.
 
 use super::{NOW, SMALL, audit, delete, explore, get, open, set, spawn, store_as};
-use crate::store::expire::Sweep;
-use crate::store::rebalance::Mover;
+use crate::store::policy::mover::Mover;
+use crate::store::policy::sweep::Sweep;
 use crate::store::{Local, Mode, Store};
 use crate::sync::{Arc, MutexGuard};
 use crate::time::{Expiry, Seconds};

@@ -1,13 +1,13 @@
 //! The ring's bit: one for one entry, also when a chunk's item changes while hands look at it.
 
 use super::{NOW, SMALL, audit, delete, explore, open, set, spawn};
-use crate::store::reserve::Effort;
+use crate::store::supply::reserve::Effort;
 use crate::store::{Local, Store};
 use crate::sync::Arc;
 
 /// Takes the class's lock, as whoever needs a chunk: frees and new items are handed in.
 fn hand_in(store: &Store, local: &mut Local) {
-    let chunk = store.take_chunk(local, SMALL, NOW, Effort::NoPageMove).expect("there is room");
+    let chunk = store.take_chunk(local, SMALL, NOW, Effort::SomeSteps).expect("there is room");
     store.keep_chunk(local, chunk);
 }
 
@@ -75,7 +75,7 @@ fn a_bit_cleared_while_a_new_item_is_filled_in_stays_cleared() {
                 two
             }
         });
-        let evicted = super::eviction::pick(&store, NOW);
+        let evicted = crate::store::loom::eviction::pick(&store, NOW);
         if let Some(victim) = evicted {
             store.evict(&mut one, victim, NOW);
         }

@@ -178,6 +178,13 @@ pub enum Event<'a> {
     Open(Peer<'a>),
     /// A client went.
     Close(Peer<'a>, CloseReason),
+    /// A client's TLS has failed.
+    TlsError {
+        /// The client's descriptor.
+        cfd: u32,
+        /// Why.
+        why: &'a [u8],
+    },
     /// A page is to go from a class to another; 0 is the pool.
     Move {
         /// From.
@@ -244,6 +251,7 @@ impl<'a> Event<'a> {
                 (7, 0, 0, class, elapsed, [examined, reclaimed], &[][..])
             }
             Self::Command { cfd, line } => (8, 0, 0, 0, cfd, [0, 0], line),
+            Self::TlsError { cfd, why } => (9, 0, 0, 0, cfd, [0, 0], why),
         };
         let head = u64::from_le_bytes([tag, a, b, 0, 0, 0, 0, 0]);
         let pair = u64::from(class) << 32 | u64::from(cfd);
@@ -274,6 +282,7 @@ impl<'a> Event<'a> {
             6 => Self::Move { from: class, to: cfd },
             7 => Self::Sweep { class, elapsed: cfd, examined: size, reclaimed: more },
             8 => Self::Command { cfd, line: text },
+            9 => Self::TlsError { cfd, why: text },
             _ => return None,
         })
     }
@@ -313,6 +322,7 @@ pub(super) mod tests {
             Event::Move { from: 1, to: u32::MAX },
             Event::Sweep { class, elapsed: 1, examined: u64::MAX, reclaimed: 3 },
             Event::Command { cfd, line: b"get a" },
+            Event::TlsError { cfd, why: b"no TLS" },
         ]
     }
 
@@ -332,7 +342,7 @@ pub(super) mod tests {
 
     #[test]
     fn numbers_of_no_event_are_none() {
-        let wrong: [Numbers; 3] = [[9, 0, 0, 0], [0x0900, 0, 0, 0], [0x0601, 0, 0, 0]];
+        let wrong: [Numbers; 3] = [[10, 0, 0, 0], [0x0900, 0, 0, 0], [0x0601, 0, 0, 0]];
         for numbers in wrong {
             assert_eq!(Event::unpack(numbers, b""), None, "{numbers:?}");
         }

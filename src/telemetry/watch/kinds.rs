@@ -62,7 +62,7 @@ impl Kinds {
             Event::Store { .. } => Self::MUTATIONS,
             Event::Evict { .. } => Self::EVICTIONS,
             Event::Delete { .. } => Self::DELETIONS,
-            Event::Open(_) | Event::Close(..) => Self::CONNECTIONS,
+            Event::Open(_) | Event::Close(..) | Event::TlsError { .. } => Self::CONNECTIONS,
             Event::Move { .. } | Event::Sweep { .. } => Self::SYSTEM,
             Event::Command { .. } => Self::COMMANDS,
         }

@@ -50,6 +50,11 @@ pub(super) fn push_line(out: &mut Buffer, micros: u64, gid: u64, event: &Event<'
             text(out, " reason=", reason.text());
             number(out, " cfd=", u64::from(peer.cfd));
         }
+        Event::TlsError { cfd, why } => {
+            number(out, " type=conntlserr fd=", u64::from(cfd));
+            out.extend_from_slice(b" msg=");
+            out.extend_from_slice(why);
+        }
         Event::Move { from, to } => {
             number(out, " type=slab_move src=", u64::from(from));
             number(out, " dst=", u64::from(to));

@@ -83,7 +83,8 @@ impl Call {
         Self::new(|| ())
     }
 
-    fn call(&self) {
+    /// Calls.
+    pub fn call(&self) {
         (self.0)();
     }
 }

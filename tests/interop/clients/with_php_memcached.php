@@ -1,15 +1,17 @@
 <?php
-// php-memcached (libmemcached, text protocol): its whole surface against the server at argv[1].
+// php-memcached (libmemcached): its whole surface against the server at argv[1]; argv[2] may be `binary`.
 
 declare(strict_types=1);
 
 [$host, $port] = explode(':', $argv[1]);
+define('BINARY', ($argv[2] ?? '') === 'binary');
+define('NAME', BINARY ? 'php-memcached binary' : 'php-memcached');
 
 function client(array $options = []): Memcached
 {
     global $host, $port;
     $client = new Memcached();
-    $client->setOption(Memcached::OPT_BINARY_PROTOCOL, false);
+    $client->setOption(Memcached::OPT_BINARY_PROTOCOL, BINARY);
     $client->setOptions($options);
     $client->addServer($host, (int) $port);
     return $client;
@@ -25,7 +27,8 @@ function check(bool $true, string $what): void
 $tests = [
     'storing' => function (Memcached $c): void {
         check($c->set('a', '1') && $c->get('a') === '1', 'set and get');
-        check(!$c->add('a', '2') && $c->getResultCode() === Memcached::RES_NOTSTORED, 'add');
+        $refused = BINARY ? Memcached::RES_DATA_EXISTS : Memcached::RES_NOTSTORED;
+        check(!$c->add('a', '2') && $c->getResultCode() === $refused, 'add');
         check($c->replace('a', '3') && !$c->replace('missing', 'x'), 'replace');
         $c->setOption(Memcached::OPT_COMPRESSION, false);
         check($c->append('a', '4') && $c->prepend('a', '2') && $c->get('a') === '234', 'append and prepend');
@@ -101,15 +104,30 @@ $tests = [
         check($c->quit() && $c->set('a', 1), 'quit and on');
     },
 ];
+if (!BINARY) { // which has no list of keys
+    $tests['listing keys'] = function (Memcached $c): void {
+        $c->setOption(Memcached::OPT_COMPRESSION, false);
+        $c->flush();
+        $expected = [];
+        for ($i = 100; $i < 300; $i++) {
+            $length = [1, 40, 150, 400, 900, 2000, 4100, 9000, 16000, 120000][$i % 10];
+            check($c->set($expected[] = "k$i", str_repeat('v', $length)), 'set');
+        }
+        $keys = $c->getAllKeys();
+        check(is_array($keys), 'getAllKeys: ' . $c->getResultMessage());
+        sort($keys);
+        check($keys === $expected, count($keys) . ' of 200 keys are listed');
+    };
+}
 
 $failed = 0;
 foreach ($tests as $name => $test) {
     try {
         $test(client());
-        echo "ok php-memcached: $name\n";
+        echo "ok " . NAME . ": $name\n";
     } catch (Throwable $reason) {
         $failed = 1;
-        echo "FAIL php-memcached: $name: {$reason->getMessage()}\n";
+        echo "FAIL " . NAME . ": $name: {$reason->getMessage()}\n";
     }
 }
 exit($failed);

@@ -1,82 +1,55 @@
 //! The encoder of the meta dialect: a code, then what the line's flags ask for, in their order.
 
+use super::echo::Echo;
 use crate::bytes::{Buffer, push_u64};
 use crate::limits::KEY_BYTES_MAX;
-use crate::protocol::Reply;
 use crate::protocol::ascii::base64;
-use crate::protocol::ascii::encode::{push_len, push_reply};
-use crate::protocol::ascii::token::Words;
+use crate::protocol::ascii::encode::{VALUE_TAIL, push_len, push_reply};
+use crate::protocol::{Counted, Hit, Reply, Stored};
+use crate::time::{Expiry, Now};
 
 /// Room for the longest line before a value: a key in base64, an opaque, eight flags with a number, three marks.
-pub const HEAD_BYTES_MAX: usize = KEY_BYTES_MAX * 4 / 3 + 4 + " k b".len() + 33 + 8 * 22 + " Z X W\r\n".len() + 16;
+pub(in crate::protocol::ascii) const HEAD_BYTES_MAX: usize =
+    KEY_BYTES_MAX * 4 / 3 + 4 + " k b".len() + 33 + 8 * 22 + " Z X W\r\n".len() + 16;
 
-/// The key and the flags of a request, as its answer needs them.
-#[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
-    /// The key's own bytes.
-    pub key: &'a [u8],
-    /// Whether it is shown encoded.
-    pub is_base64: bool,
-    /// The flags as they stand on the line.
-    pub flags: &'a [u8],
-    /// What goes without saying is not said.
-    pub is_quiet: bool,
-}
-
-/// What there is to say of an item. Times to live are seconds, `None` for ever.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Item {
-    /// Length of the value.
-    pub value_len: usize,
-    /// Version.
-    pub cas: u64,
-    /// The client's opaque number.
-    pub client_flags: u32,
-    /// Time to live before the request.
-    pub ttl: Option<u32>,
-    /// Time to live after `T`.
-    pub ttl_touched: Option<u32>,
-    /// Time to live after `N`, of an item that this request made.
-    pub ttl_created: Option<Option<u32>>,
-    /// Seconds since the last access.
-    pub idle_seconds: u32,
-    /// Fetched before.
-    pub was_fetched: bool,
-    /// Out of date.
-    pub is_stale: bool,
-    /// Won by somebody before.
-    pub was_won: bool,
-    /// Won now.
-    pub is_won: bool,
-    /// Room in memory.
-    pub item_bytes: u64,
-    /// Slab class.
-    pub class: u32,
+/// Appends a hit with its value.
+#[inline(never)]
+pub(in crate::protocol::ascii) fn push_hit(out: &mut Buffer, key: &[u8], echo: &Echo, hit: &Hit<'_>, value: &[u8]) {
+    push_hit_head(out, key, echo, hit, true);
+    out.extend_from_slice(value);
+    out.extend_from_slice(VALUE_TAIL);
 }
 
 /// Appends the line of a hit, with its end.
-pub fn push_hit_head(out: &mut Buffer, asked: Asked<'_>, item: &Item, shows_value: bool) {
+pub(in crate::protocol::ascii) fn push_hit_head(
+    out: &mut Buffer,
+    key: &[u8],
+    echo: &Echo,
+    hit: &Hit<'_>,
+    shows_value: bool,
+) {
+    let Some(details) = hit.details else { return };
     if shows_value {
         out.extend_from_slice(b"VA ");
-        push_len(out, item.value_len);
+        push_len(out, details.value_len);
     } else {
         out.extend_from_slice(b"HD");
     }
-    let mut ttl = item.ttl;
-    for word in Words::new(asked.flags) {
-        match word[0] {
-            b'T' => ttl = item.ttl_touched,
-            b'N' => ttl = item.ttl_created.unwrap_or(ttl),
-            b't' => push_ttl(out, b" t", ttl),
-            b's' => push_field(out, b's', u64::try_from(item.value_len).unwrap_or(u64::MAX)),
-            b'c' => push_field(out, b'c', item.cas),
-            b'f' => push_field(out, b'f', u64::from(item.client_flags)),
-            b'l' => push_field(out, b'l', u64::from(item.idle_seconds)),
-            b'h' => push_field(out, b'h', u64::from(item.was_fetched)),
-            _ => push_echo(out, asked, word),
+    let mut expiry = details.expiry;
+    for letter in echo.letters.iter() {
+        match letter {
+            b'T' => expiry = expiry_of(echo.touch, hit.now),
+            b'N' if details.is_created => expiry = expiry_of(echo.create, hit.now),
+            b't' => push_ttl(out, b" t", expiry, hit.now),
+            b's' => push_size(out, details.value_len),
+            b'c' => push_field(out, b'c', hit.cas),
+            b'f' => push_field(out, b'f', u64::from(hit.client_flags)),
+            b'l' => push_field(out, b'l', u64::from(details.idle_seconds)),
+            b'h' => push_field(out, b'h', u64::from(details.was_fetched)),
+            _ => push_echo(out, key, echo, details.has_binary_key, letter),
         }
     }
-    for (is_marked, mark) in [(item.was_won, b" Z"), (item.is_stale, b" X"), (item.is_won, b" W")] {
+    for (is_marked, mark) in [(details.was_won, b" Z"), (details.is_stale, b" X"), (details.is_won, b" W")] {
         if is_marked {
             out.extend_from_slice(mark);
         }
@@ -85,86 +58,76 @@ pub fn push_hit_head(out: &mut Buffer, asked: Asked<'_>, item: &Item, shows_valu
 }
 
 /// Appends the answer to a fetch that found nothing.
-pub fn push_miss(out: &mut Buffer, asked: Asked<'_>) {
-    if !asked.is_quiet {
-        push_echoes(out, b"EN", asked);
-    }
+pub(in crate::protocol::ascii) fn push_miss(out: &mut Buffer, key: &[u8], echo: &Echo) {
+    push_echoes(out, b"EN", key, echo);
 }
 
-/// Appends the answer to a store: the new version, 0 if there is none, and the whole value's length.
-pub fn push_stored(out: &mut Buffer, asked: Asked<'_>, reply: Reply, cas: u64, value_len: usize) {
-    let Some(code) = code(reply) else { return push_reply(out, reply) };
-    if asked.is_quiet && reply == Reply::Stored {
-        return;
-    }
+/// Appends the answer to a store.
+#[inline(never)]
+pub(in crate::protocol::ascii) fn push_stored(out: &mut Buffer, key: &[u8], echo: &Echo, stored: &Stored) {
+    let Some(code) = code(stored.reply) else { return push_reply(out, stored.reply) };
     out.extend_from_slice(code);
-    for word in Words::new(asked.flags) {
-        match word[0] {
-            b'c' => push_field(out, b'c', cas),
-            b's' => push_field(out, b's', u64::try_from(value_len).unwrap_or(u64::MAX)),
-            _ => push_echo(out, asked, word),
+    for letter in echo.letters.iter() {
+        match letter {
+            b'c' => push_field(out, b'c', stored.cas),
+            b's' => push_size(out, stored.value_len),
+            _ => push_echo(out, key, echo, echo.is_base64, letter),
         }
     }
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the answer to a delete.
-pub fn push_deleted(out: &mut Buffer, asked: Asked<'_>, reply: Reply) {
-    let Some(code) = code(reply) else { return push_reply(out, reply) };
-    if !(asked.is_quiet && reply == Reply::Deleted) {
-        push_echoes(out, code, asked);
+/// Appends the answer to a delete, or to what could not be done.
+#[inline(never)]
+pub(in crate::protocol::ascii) fn push_reply_to(out: &mut Buffer, key: &[u8], echo: &Echo, reply: Reply) {
+    match code(reply) {
+        Some(code) => push_echoes(out, code, key, echo),
+        None => push_reply(out, reply),
     }
 }
 
 /// Appends the answer to an arithmetic operation.
-pub fn push_number(out: &mut Buffer, asked: Asked<'_>, reply: Reply, item: &Item, shows_value: bool) {
-    let Reply::Number(number) = reply else {
-        return match code(reply) {
-            Some(code) => push_echoes(out, code, asked),
-            None => push_reply(out, reply),
-        };
-    };
-    if asked.is_quiet {
-        return;
-    }
+pub(in crate::protocol::ascii) fn push_counted(out: &mut Buffer, key: &[u8], echo: &Echo, counted: &Counted) {
+    let Reply::Number(number) = counted.reply else { return push_reply_to(out, key, echo, counted.reply) };
     let mut buffer = itoa::Buffer::new();
     let digits = buffer.format(number).as_bytes();
-    if shows_value {
+    if echo.shows_value {
         out.extend_from_slice(b"VA ");
         push_len(out, digits.len());
     } else {
         out.extend_from_slice(b"HD");
     }
-    let mut ttl = item.ttl;
-    for word in Words::new(asked.flags) {
-        match word[0] {
-            b'T' => ttl = item.ttl_touched,
-            b'N' => ttl = item.ttl_created.unwrap_or(ttl),
-            b't' => push_ttl(out, b" t", ttl),
-            b'c' => push_field(out, b'c', item.cas),
-            _ => push_echo(out, asked, word),
+    let mut expiry = counted.expiry;
+    for letter in echo.letters.iter() {
+        match letter {
+            b'T' => expiry = expiry_of(echo.touch, counted.now),
+            b'N' if counted.is_created => expiry = expiry_of(echo.create, counted.now),
+            b't' => push_ttl(out, b" t", expiry, counted.now),
+            b'c' => push_field(out, b'c', counted.cas),
+            _ => push_echo(out, key, echo, echo.is_base64, letter),
         }
     }
     out.extend_from_slice(b"\r\n");
-    if shows_value {
+    if echo.shows_value {
         out.extend_from_slice(digits);
         out.extend_from_slice(b"\r\n");
     }
 }
 
 /// Appends the answer to `me`.
-pub fn push_inspected(out: &mut Buffer, asked: Asked<'_>, item: &Item) {
+pub(in crate::protocol::ascii) fn push_inspected(out: &mut Buffer, key: &[u8], hit: &Hit<'_>) {
+    let Some(details) = hit.details else { return };
     out.extend_from_slice(b"ME ");
-    push_key(out, asked);
-    push_ttl(out, b" exp=", item.ttl);
-    for (name, value) in [(&b" la="[..], u64::from(item.idle_seconds)), (b" cas=", item.cas)] {
+    push_key(out, key, details.has_binary_key);
+    push_ttl(out, b" exp=", details.expiry, hit.now);
+    for (name, value) in [(&b" la="[..], u64::from(details.idle_seconds)), (b" cas=", hit.cas)] {
         out.extend_from_slice(name);
         push_u64(out, value);
     }
-    out.extend_from_slice(if item.was_fetched { b" fetch=yes cls=" } else { b" fetch=no cls=" });
-    push_u64(out, u64::from(item.class));
+    out.extend_from_slice(if details.was_fetched { b" fetch=yes cls=" } else { b" fetch=no cls=" });
+    push_u64(out, u64::from(details.class));
     out.extend_from_slice(b" size=");
-    push_u64(out, item.item_bytes);
+    push_u64(out, details.item_bytes);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -180,25 +143,25 @@ fn code(reply: Reply) -> Option<&'static [u8]> {
 }
 
 /// A line of a code, the key and the opaque.
-fn push_echoes(out: &mut Buffer, code: &[u8], asked: Asked<'_>) {
+fn push_echoes(out: &mut Buffer, code: &[u8], key: &[u8], echo: &Echo) {
     out.extend_from_slice(code);
-    for word in Words::new(asked.flags) {
-        push_echo(out, asked, word);
+    for letter in echo.letters.iter() {
+        push_echo(out, key, echo, echo.is_base64, letter);
     }
     out.extend_from_slice(b"\r\n");
 }
 
 /// What every command gives back: the key and the opaque.
-fn push_echo(out: &mut Buffer, asked: Asked<'_>, word: &[u8]) {
-    match word[0] {
+fn push_echo(out: &mut Buffer, key: &[u8], echo: &Echo, is_base64: bool, letter: u8) {
+    match letter {
         b'O' => {
             out.push(b' ');
-            out.extend_from_slice(word);
+            out.extend_from_slice(echo.opaque.word());
         }
         b'k' => {
             out.extend_from_slice(b" k");
-            push_key(out, asked);
-            if asked.is_base64 {
+            push_key(out, key, is_base64);
+            if is_base64 {
                 out.extend_from_slice(b" b");
             }
         }
@@ -206,8 +169,12 @@ fn push_echo(out: &mut Buffer, asked: Asked<'_>, word: &[u8]) {
     }
 }
 
-fn push_key(out: &mut Buffer, asked: Asked<'_>) {
-    if asked.is_base64 { base64::encode(out, asked.key) } else { out.extend_from_slice(asked.key) }
+fn push_key(out: &mut Buffer, key: &[u8], is_base64: bool) {
+    if is_base64 { base64::encode(out, key) } else { out.extend_from_slice(key) }
+}
+
+fn push_size(out: &mut Buffer, value_len: usize) {
+    push_field(out, b's', u64::try_from(value_len).unwrap_or(u64::MAX));
 }
 
 fn push_field(out: &mut Buffer, letter: u8, value: u64) {
@@ -215,21 +182,43 @@ fn push_field(out: &mut Buffer, letter: u8, value: u64) {
     push_u64(out, value);
 }
 
-fn push_ttl(out: &mut Buffer, name: &[u8], ttl: Option<u32>) {
+fn push_ttl(out: &mut Buffer, name: &[u8], expiry: Expiry, now: Now) {
     out.extend_from_slice(name);
-    match ttl {
+    match expiry.seconds_left(now.seconds) {
         Some(seconds) => push_u64(out, u64::from(seconds)),
         None => out.extend_from_slice(b"-1"),
     }
 }
 
+/// What an exptime of the line comes to.
+fn expiry_of(exptime: Option<i64>, now: Now) -> Expiry {
+    exptime.map_or(Expiry::Never, |exptime| Expiry::from_exptime(exptime, &now))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Asked, HEAD_BYTES_MAX, Item, push_deleted, push_hit_head, push_miss, push_number, push_stored};
+    use super::super::echo::{Letters, Opaque};
+    use super::{Echo, HEAD_BYTES_MAX, push_hit_head};
     use crate::bytes::Buffer;
-    use crate::protocol::Reply;
+    use crate::operation::Details;
+    use crate::protocol::ascii::{Form, asked};
+    use crate::protocol::{Counted, Fetched, Hit, Quiet, Reply, Stored};
+    use crate::time::{Expiry, Now, Seconds};
 
-    const ASKED: Asked<'_> = Asked { key: b"key", is_base64: false, flags: b" c k Oabc s t", is_quiet: false };
+    const NOW: Now = Now { seconds: Seconds(100), unix_epoch: 1_700_000_000 };
+
+    fn echo(letters: &[u8]) -> Echo {
+        let mut flags = Letters::default();
+        letters.iter().for_each(|&letter| flags.push(letter));
+        Echo {
+            is_base64: false,
+            letters: flags,
+            opaque: Opaque::new(b"Oabc").expect("short"),
+            touch: Some(2),
+            create: Some(3),
+            shows_value: true,
+        }
+    }
 
     fn encoded(encode: impl FnOnce(&mut Buffer)) -> String {
         let mut out = Buffer::default();
@@ -237,50 +226,82 @@ mod tests {
         String::from_utf8(out.to_vec()).expect("text")
     }
 
+    const KEY: &[u8] = b"key";
+
+    fn hit(echo: &Echo, cas: u64, details: &Details, shows_value: bool) -> String {
+        let hit = Hit { client_flags: u32::MAX, cas, details: Some(details), now: NOW };
+        encoded(|out| push_hit_head(out, KEY, echo, &hit, shows_value))
+    }
+
+    fn expiry(left: u32) -> Expiry {
+        Expiry::At(Seconds(NOW.seconds.0 + left))
+    }
+
     #[test]
     fn flags_are_answered_in_their_order_and_marks_last() {
-        let item = Item { cas: 7, value_len: 3, was_won: true, is_stale: true, ttl: Some(9), ..Item::default() };
-        assert_eq!(encoded(|out| push_hit_head(out, ASKED, &item, false)), "HD c7 kkey Oabc s3 t9 Z X\r\n");
-        let won = Item { is_won: true, ..Item::default() };
-        assert_eq!(encoded(|out| push_hit_head(out, ASKED, &won, true)), "VA 0 c0 kkey Oabc s0 t-1 W\r\n");
+        let details = Details { value_len: 3, was_won: true, is_stale: true, expiry: expiry(9), ..Details::default() };
+        let echo = echo(b"ckOst");
+        assert_eq!(hit(&echo, 7, &details, false), "HD c7 kkey Oabc s3 t9 Z X\r\n");
+        let won = Details { is_won: true, ..Details::default() };
+        assert_eq!(hit(&echo, 0, &won, true), "VA 0 c0 kkey Oabc s0 t-1 W\r\n");
+        let encoded = Details { has_binary_key: true, ..Details::default() };
+        assert_eq!(hit(&echo, 0, &encoded, false), "HD c0 ka2V5 b Oabc s0 t-1\r\n");
     }
 
     #[test]
     fn a_time_to_live_is_shown_as_it_is_at_that_place_of_the_line() {
-        let item = Item { ttl: Some(1), ttl_touched: Some(2), ttl_created: Some(Some(3)), ..Item::default() };
-        let asked = |flags| Asked { flags, ..ASKED };
-        assert_eq!(encoded(|out| push_hit_head(out, asked(b"t T2 N3"), &item, false)), "HD t1\r\n");
-        assert_eq!(encoded(|out| push_hit_head(out, asked(b"T2 t N3"), &item, false)), "HD t2\r\n");
-        assert_eq!(encoded(|out| push_hit_head(out, asked(b"T2 N3 t"), &item, false)), "HD t3\r\n");
+        let details = Details { expiry: expiry(1), is_created: true, ..Details::default() };
+        assert_eq!(hit(&echo(b"tTN"), 0, &details, false), "HD t1\r\n");
+        assert_eq!(hit(&echo(b"TtN"), 0, &details, false), "HD t2\r\n");
+        assert_eq!(hit(&echo(b"TNt"), 0, &details, false), "HD t3\r\n");
+        assert_eq!(hit(&echo(b"TNt"), 0, &Details { is_created: false, ..details }, false), "HD t2\r\n");
     }
 
     #[test]
     fn quiet_hides_what_goes_without_saying() {
-        let quiet = Asked { is_quiet: true, is_base64: true, ..ASKED };
-        assert_eq!(encoded(|out| push_miss(out, quiet)), "");
-        assert_eq!(encoded(|out| push_stored(out, quiet, Reply::Stored, 1, 1)), "");
-        assert_eq!(encoded(|out| push_stored(out, quiet, Reply::Exists, 0, 1)), "EX c0 ka2V5 b Oabc s1\r\n");
-        assert_eq!(encoded(|out| push_deleted(out, quiet, Reply::Deleted)), "");
-        assert_eq!(encoded(|out| push_deleted(out, quiet, Reply::NotFound)), "NF ka2V5 b Oabc\r\n");
-        assert_eq!(encoded(|out| push_number(out, quiet, Reply::Number(5), &Item::default(), true)), "");
-        assert_eq!(encoded(|out| push_miss(out, ASKED)), "EN kkey Oabc\r\n");
+        let loud = echo(b"ckOst");
+        let echo = Echo { is_base64: true, ..loud };
+        let form = Form::Meta { key: KEY, echo: &echo };
+        let (misses, successes) = (asked(Quiet::Misses, form), asked(Quiet::Successes, form));
+        let stored = |reply| Stored { reply, cas: 0, value_len: 1 };
+        let counted = Counted { reply: Reply::Number(5), cas: 0, expiry: Expiry::Never, is_created: false, now: NOW };
+        assert_eq!(encoded(|out| misses.push_fetched(out, Fetched::Miss)), "");
+        assert_eq!(encoded(|out| successes.push_stored(out, &stored(Reply::Stored))), "");
+        let exists = encoded(|out| successes.push_stored(out, &stored(Reply::Exists)));
+        assert_eq!(exists, "EX c0 ka2V5 b Oabc s1\r\n");
+        assert_eq!(encoded(|out| successes.push_reply(out, Reply::Deleted)), "");
+        assert_eq!(encoded(|out| successes.push_reply(out, Reply::NotFound)), "NF ka2V5 b Oabc\r\n");
+        assert_eq!(encoded(|out| successes.push_counted(out, &counted)), "");
+        let loud = asked(Quiet::No, Form::Meta { key: KEY, echo: &loud });
+        assert_eq!(encoded(|out| loud.push_fetched(out, Fetched::Miss)), "EN kkey Oabc\r\n");
+        assert_eq!(encoded(|out| loud.push_counted(out, &counted)), "VA 1 c0 kkey Oabc t-1\r\n5\r\n");
+    }
+
+    #[test]
+    fn what_is_kept_of_a_line_answers_as_the_line_does() {
+        let echo = echo(b"Osk");
+        let asked = asked(Quiet::No, Form::Meta { key: KEY, echo: &echo });
+        let stored = Stored { reply: Reply::Stored, cas: 7, value_len: 3 };
+        let kept = asked.keep();
+        assert_eq!(encoded(|out| kept.asked().push_stored(out, &stored)), "HD Oabc s3 kkey\r\n");
     }
 
     #[test]
     fn the_longest_head_fits_its_room() {
-        let all = format!(" T-2147483648 N-2147483648 s t c f l h k b v O{}", "o".repeat(31));
-        let asked = Asked { key: &[0xff; 250], is_base64: true, flags: all.as_bytes(), is_quiet: false };
-        let item = Item {
+        let opaque = format!("O{}", "o".repeat(31));
+        let key = [0xff; 250];
+        let opaque = Opaque::new(opaque.as_bytes()).expect("no longer than the longest");
+        let all = Echo { opaque, touch: Some(i64::MAX), ..echo(b"TNstcflhkO") };
+        let details = Details {
             value_len: usize::MAX,
-            cas: u64::MAX,
-            client_flags: u32::MAX,
-            ttl_touched: Some(u32::MAX),
             idle_seconds: u32::MAX,
             is_stale: true,
             is_won: true,
             was_won: true,
-            ..Item::default()
+            has_binary_key: true,
+            ..Details::default()
         };
-        assert!(encoded(|out| push_hit_head(out, asked, &item, true)).len() <= HEAD_BYTES_MAX);
+        let hit = Hit { client_flags: u32::MAX, cas: u64::MAX, details: Some(&details), now: NOW };
+        assert!(encoded(|out| push_hit_head(out, &key, &all, &hit, true)).len() <= HEAD_BYTES_MAX);
     }
 }

@@ -1,220 +1,187 @@
 //! The meta dialect: one parser, here, and one encoder into and out of the same four operations that the classic
 //! commands use.
 //!
-//! A line is `command key [length] flags`; a flag is a letter with an optional token behind it. What a flag means
-//! is in the operation's options; what it shows is answered in the order of the line, so the flags stay as they
-//! came and are read again for the reply.
+//! A line is `command key [length] flags`; a flag is a letter with an optional token behind it. A line is read once:
+//! what a flag means is in the operation's options, and what it shows is answered in the order of the line, which an
+//! [`Echo`] has.
 
+mod echo;
 mod encode;
 mod flags;
 
-pub use encode::{
-    Asked, HEAD_BYTES_MAX, Item, push_deleted, push_hit_head, push_inspected, push_miss, push_number, push_stored,
+pub use echo::Echo;
+pub(super) use encode::{
+    HEAD_BYTES_MAX, push_counted, push_hit, push_hit_head, push_inspected, push_miss, push_reply_to, push_stored,
 };
 
-use self::flags::Flags;
-use super::base64;
-use super::classic::parse_value_len;
+use self::flags::{Flags, is_flag};
+use super::line::{line, parse_value_len};
 use super::token::Words;
+use super::{Form, asked, base64};
 use crate::limits::KEY_BYTES_MAX;
 use crate::protocol::{
-    ArithmeticExtras, DeleteExtras, ErrorText, FetchExtras, FetchOptions, MetaCommand, MetaLine, Mode, Refused,
-    StoreExtras,
+    Delete, Failure, Fetch, FetchExtras, FetchOptions, Operation, ParseRoom, Quiet, Refused, Request,
 };
 
 /// Most words of a line, command and key included (memcached's rule).
 const WORDS_MAX: usize = 20;
 
-/// A meta command that has been read.
+/// The meta commands that name a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Meta<'a> {
-    /// Where.
-    pub key: MetaKey<'a>,
-    /// What.
-    pub operation: Operation,
-    /// The flags as they stand on the line, for the reply.
-    pub flags: &'a [u8],
-    /// What goes without saying is not said.
-    pub is_quiet: bool,
-}
-
-/// A key as it stands on the line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MetaKey<'a> {
-    text: &'a [u8],
-    is_base64: bool,
-}
-
-/// One of the four operations, but for its key. An item may also be inspected, which is a fetch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
+pub(super) enum Command {
     /// `mg`.
-    Fetch(FetchOptions, FetchExtras),
+    Get,
     /// `ms`.
-    Store(MetaStore),
+    Set,
     /// `md`.
-    Delete(DeleteExtras),
+    Delete,
     /// `ma`.
-    Arithmetic(MetaArithmetic),
+    Arithmetic,
     /// `me`.
-    Inspect(FetchOptions, FetchExtras),
+    Inspect,
 }
 
-/// What `ms` says besides the key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MetaStore {
-    /// On what condition.
-    pub mode: Mode,
-    /// The client's opaque number.
-    pub client_flags: u32,
-    /// How long.
-    pub exptime: i32,
-    /// Length of the value that follows, without its CRLF.
-    pub value_len: usize,
-    /// The rest.
-    pub extras: StoreExtras,
+/// Reads a meta command. A line that cannot be read is answered, quiet or not; a data block whose length could be read
+/// is swallowed.
+#[inline(never)]
+pub(super) fn parse<'a>(command: Command, words: Words<'a>, room: &'a mut ParseRoom) -> Request<'a> {
+    let read = if command == Command::Inspect { inspect(words, room) } else { read(command, words, room) };
+    read.unwrap_or_else(|refused| line(Operation::Refused(refused), false))
 }
 
-/// What `ma` says besides the key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MetaArithmetic {
-    /// By how much.
-    pub delta: u64,
-    /// Down, not up.
-    pub is_decr: bool,
-    /// The number is shown.
-    pub shows_value: bool,
-    /// The rest.
-    pub extras: ArithmeticExtras,
+fn refused(failure: Failure, swallow_bytes: usize) -> Refused {
+    Refused { failure, swallow_bytes }
 }
 
-impl<'a> MetaKey<'a> {
-    /// Checks a key. It is decoded twice: here, so that nobody after meets a bad one, and when it is used, so that a
-    /// request stays small.
-    fn new(text: &'a [u8], is_base64: bool) -> Option<Self> {
-        let is_key = !is_base64 || base64::decode(text, &mut [0; KEY_BYTES_MAX]).is_some();
-        is_key.then_some(Self { text, is_base64 })
-    }
-
-    /// The key's own bytes, in `buffer` if they had to be decoded.
-    #[must_use]
-    pub fn bytes<'b>(&self, buffer: &'b mut [u8; KEY_BYTES_MAX]) -> &'b [u8]
-    where
-        'a: 'b,
-    {
-        if !self.is_base64 {
-            return self.text;
-        }
-        let len = base64::decode(self.text, buffer).expect("it was decoded when it was parsed");
-        &buffer[..len]
-    }
-
-    /// Whether it came encoded.
-    #[must_use]
-    pub fn is_base64(&self) -> bool {
-        self.is_base64
-    }
+fn bad_format() -> Refused {
+    refused(Failure::BadFormat, 0)
 }
 
-/// Reads a meta command.
-///
-/// # Errors
-/// What is answered to a line that cannot be read, quiet or not; a data block whose length could be read is swallowed.
-pub fn parse<'a>(line: MetaLine<'a>) -> Result<Meta<'a>, Refused> {
-    let refused = |error, swallow_bytes| Refused { error, swallow_bytes, noreply: false };
-    let bad_format = || refused(ErrorText::BadFormat, 0);
-    let mut words = Words::new(line.words);
+fn read<'a>(command: Command, mut words: Words<'a>, room: &'a mut ParseRoom) -> Result<Request<'a>, Refused> {
     let text = words.next().ok_or_else(bad_format)?;
-    // A length is made of digits, and passes.
-    if !{ words }.all(flags::is_flag) {
-        return Err(bad_format());
-    }
-    let value_len = match line.command {
-        MetaCommand::Set => Some(words.next().and_then(parse_value_len).ok_or_else(bad_format)?),
+    let value_len = match command {
+        // A minus alone would be 0, but no such word may stand among the flags.
+        Command::Set => {
+            Some(words.next().filter(|word| is_flag(word)).and_then(parse_value_len).ok_or_else(bad_format)?)
+        }
         _ => None,
     };
-    parse_flags(line.command, text, value_len, words).map_err(|error| {
-        let error = if line.command == MetaCommand::Arithmetic { of_arithmetic(error) } else { error };
-        refused(error, value_len.map_or(0, |len| len + b"\r\n".len()))
+    let flags = Flags::read(words, text, room).ok_or_else(bad_format)?;
+    let words_before = if value_len.is_some() { 3 } else { 2 };
+    request(command, text, value_len, &flags, words_before, room).map_err(|failure| {
+        let failure = if command == Command::Arithmetic { of_arithmetic(failure) } else { failure };
+        refused(failure, value_len.map_or(0, |len| len + b"\r\n".len()))
     })
 }
 
 /// `ma` has one text for nearly all that can be wrong with its flags.
-fn of_arithmetic(error: ErrorText) -> ErrorText {
-    match error {
-        ErrorText::MetaInvalidArithmeticMode | ErrorText::MetaOpaqueTooLong => error,
-        _ => ErrorText::MetaInvalidOrDuplicateFlag,
+fn of_arithmetic(failure: Failure) -> Failure {
+    match failure {
+        Failure::MetaInvalidArithmeticMode | Failure::MetaOpaqueTooLong => failure,
+        _ => Failure::MetaInvalidOrDuplicateFlag,
     }
 }
 
-fn parse_flags<'a>(
-    command: MetaCommand,
+fn request<'a>(
+    command: Command,
     text: &'a [u8],
     value_len: Option<usize>,
-    words: Words<'a>,
-) -> Result<Meta<'a>, ErrorText> {
+    flags: &Flags<'a>,
+    words_before: usize,
+    room: &'a mut ParseRoom,
+) -> Result<Request<'a>, Failure> {
     if text.len() > KEY_BYTES_MAX {
-        return Err(ErrorText::BadFormat);
+        return Err(Failure::BadFormat);
     }
-    if command == MetaCommand::Inspect {
-        return inspect(text, words);
+    if flags.words() + words_before > WORDS_MAX {
+        return Err(Failure::MetaTooManyFlags);
     }
-    let before = if value_len.is_some() { 3 } else { 2 };
-    if words.count() + before > WORDS_MAX {
-        return Err(ErrorText::MetaTooManyFlags);
-    }
-    let flags = Flags::read(words, text)?;
-    let key = MetaKey { text, is_base64: flags.has(b'b') };
-    let operation = match command {
-        MetaCommand::Get => Operation::Fetch(flags.fetch_options(), flags.fetch_extras()),
-        MetaCommand::Set => Operation::Store(flags.store(value_len.unwrap_or_default())?),
-        MetaCommand::Delete => Operation::Delete(flags.delete()),
-        MetaCommand::Arithmetic => Operation::Arithmetic(flags.arithmetic()?),
-        MetaCommand::Inspect => return Err(ErrorText::UnknownCommand),
+    flags.check()?;
+    let ParseRoom { key: decoded, fetch, store, delete, arithmetic, echo } = room;
+    let key = match (flags.decoded_len(), decoded) {
+        (Some(len), Some(decoded)) => &decoded[..len],
+        _ => text,
     };
-    flags.check_opaque()?;
-    Ok(Meta { key, operation, flags: words.rest(), is_quiet: flags.has(b'q') })
+    let operation = match command {
+        Command::Get | Command::Inspect => {
+            let extras = fetch.insert(flags.fetch_extras());
+            Operation::Fetch(Fetch { key, options: flags.fetch_options(), extras: Some(extras) })
+        }
+        Command::Set => Operation::Store(flags.store(key, value_len.unwrap_or_default(), store)?),
+        Command::Delete => Operation::Delete(Delete { key, extras: Some(delete.insert(flags.delete_extras())) }),
+        Command::Arithmetic => Operation::Arithmetic(flags.arithmetic(key, arithmetic)?),
+    };
+    let quiet = match command {
+        _ if !flags.has(b'q') => Quiet::No,
+        Command::Get | Command::Inspect => Quiet::Misses,
+        Command::Set | Command::Delete | Command::Arithmetic => Quiet::Successes,
+    };
+    Ok(Request { operation, asked: asked(quiet, Form::Meta { key, echo: echo.insert(flags.echo()?) }) })
 }
 
 /// `me key [b]`; other words are ignored.
-fn inspect<'a>(text: &'a [u8], mut words: Words<'a>) -> Result<Meta<'a>, ErrorText> {
-    let key = MetaKey::new(text, words.next() == Some(b"b")).ok_or(ErrorText::BadFormat)?;
+fn inspect<'a>(mut words: Words<'a>, room: &'a mut ParseRoom) -> Result<Request<'a>, Refused> {
+    let text = words.next().ok_or_else(bad_format)?;
+    if !{ words }.all(is_flag) || text.len() > KEY_BYTES_MAX {
+        return Err(bad_format());
+    }
+    let key = if words.next() == Some(b"b") {
+        let into = room.key.insert([0; KEY_BYTES_MAX]);
+        let len = base64::decode(text, into).ok_or_else(bad_format)?;
+        &into[..len]
+    } else {
+        text
+    };
     let options = FetchOptions { value: false, ..FetchOptions::GET };
     let extras = FetchExtras { no_bump: true, inspects: true, ..FetchExtras::default() };
-    Ok(Meta { key, operation: Operation::Inspect(options, extras), flags: b"", is_quiet: false })
+    let operation = Operation::Fetch(Fetch { key, options, extras: Some(room.fetch.insert(extras)) });
+    Ok(Request { operation, asked: asked(Quiet::No, Form::Inspection { key }) })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Meta, Operation, parse};
-    use crate::limits::KEY_BYTES_MAX;
-    use crate::protocol::{ErrorText, MetaCommand, MetaLine, Mode, Refused};
+    use super::{Command, FetchExtras, parse};
+    use crate::bytes::Buffer;
+    use crate::operation::Mode;
+    use crate::protocol::ascii::token::Words;
+    use crate::protocol::{Failure, Operation, Quiet, Refused, Reply, Request, Store, Stored};
 
-    fn read(command: MetaCommand, words: &[u8]) -> Result<Meta<'_>, (ErrorText, usize)> {
-        parse(MetaLine { command, words }).map_err(|Refused { error, swallow_bytes, noreply }| {
-            assert!(!noreply, "meta errors are always told");
-            (error, swallow_bytes)
-        })
+    fn read(command: Command, words: &[u8]) -> Result<Request<'_>, (Failure, usize)> {
+        let request = parse(command, Words::new(words), Box::leak(Box::default()));
+        match request.operation {
+            Operation::Refused(Refused { failure, swallow_bytes }) => {
+                assert_eq!(request.asked.quiet, Quiet::No, "meta errors are always told");
+                Err((failure, swallow_bytes))
+            }
+            _ => Ok(request),
+        }
     }
 
-    fn operation(command: MetaCommand, words: &[u8]) -> Operation {
+    fn operation(command: Command, words: &[u8]) -> Operation<'_> {
         read(command, words).expect("it can be read").operation
     }
 
+    fn reply_to(request: &Request<'_>) -> String {
+        let mut out = Buffer::default();
+        request.asked.push_stored(&mut out, &Stored { reply: Reply::Exists, cas: 7, value_len: 3 });
+        String::from_utf8(out.to_vec()).expect("text")
+    }
+
     #[test]
-    fn flags_are_kept_for_the_reply_as_they_came() {
-        let meta = read(MetaCommand::Get, b" key  v q  Oabc ").expect("it can be read");
-        assert_eq!(meta.flags, b"  v q  Oabc ");
-        assert!(meta.is_quiet && !meta.key.is_base64());
-        assert_eq!(meta.key.bytes(&mut [0; KEY_BYTES_MAX]), b"key");
-        let meta = read(MetaCommand::Set, b" Zm9v 5 b").expect("it can be read");
-        assert_eq!((meta.flags, meta.key.bytes(&mut [0; KEY_BYTES_MAX])), (&b" b"[..], &b"foo"[..]));
+    fn flags_are_kept_for_the_reply_in_their_order() {
+        let request = read(Command::Set, b" key 5 s q  Oabc k c ").expect("it can be read");
+        assert_eq!(request.asked.quiet, Quiet::Successes);
+        assert_eq!(reply_to(&request), "EX s3 Oabc kkey c7\r\n");
+        let request = read(Command::Set, b" Zm9v 5 b k").expect("it can be read");
+        assert!(matches!(request.operation, Operation::Store(Store { key: b"foo", .. })));
+        assert_eq!(reply_to(&request), "EX kZm9v b\r\n");
+        assert_eq!(read(Command::Get, b"key q").expect("it can be read").asked.quiet, Quiet::Misses);
     }
 
     #[test]
     fn a_compare_makes_a_set_or_a_replace_a_cas() {
-        let mode = |words: &[u8]| match operation(MetaCommand::Set, words) {
-            Operation::Store(store) => (store.mode, store.extras.compare),
+        let mode = |words: &[u8]| match operation(Command::Set, words) {
+            Operation::Store(store) => (store.mode, store.extras.and_then(|extras| extras.compare)),
             other => panic!("{other:?}"),
         };
         assert_eq!(mode(b"k 0"), (Mode::Set, None));
@@ -228,38 +195,41 @@ mod tests {
 
     #[test]
     fn the_order_of_t_n_and_r_counts() {
-        let extras = |words: &[u8]| match operation(MetaCommand::Get, words) {
-            Operation::Fetch(options, extras) => (options.touch, extras),
+        let extras = |words: &[u8]| match operation(Command::Get, words) {
+            Operation::Fetch(fetch) => (fetch.options.touch, *fetch.extras.expect("a meta command has them")),
             other => panic!("{other:?}"),
         };
+        let created = |extras: FetchExtras| extras.create.map(|create| create.expiry);
         let (touch, first) = extras(b"k T5 N6 R7");
-        assert_eq!((touch, first.create, first.recache), (Some(5), Some(6), Some(7)));
-        assert!(!first.touch_created && first.recache_after_touch);
+        assert_eq!((touch, created(first), first.recache), (Some(5), Some(6), Some(7)));
+        assert!(first.recache_after_touch);
         let (_, second) = extras(b"k R7 N6 T5");
-        assert!(second.touch_created && !second.recache_after_touch);
+        assert_eq!(created(second), Some(5));
+        assert!(!second.recache_after_touch);
     }
 
     #[test]
     fn a_repeated_letter_ends_the_reading_and_the_last_of_other_errors_is_told() {
-        let error = |words: &[u8]| read(MetaCommand::Get, words).expect_err("it cannot be read").0;
-        assert_eq!(error(b"k Tx Jx"), ErrorText::MetaInvalidInitial);
-        assert_eq!(error(b"k Jx Tx"), ErrorText::MetaBadToken);
-        assert_eq!(error(b"k Jx Fx"), ErrorText::MetaInvalidInitial, "F has no text of its own");
-        assert_eq!(error(b"k Fx"), ErrorText::BadFormat);
-        assert_eq!(error(b"k Tx v v"), ErrorText::MetaDuplicateFlag);
-        assert_eq!(error(b"k v v \x80"), ErrorText::BadFormat, "what cannot be a flag is found first");
-        assert_eq!(error(b""), ErrorText::BadFormat);
+        let error = |words: &[u8]| read(Command::Get, words).expect_err("it cannot be read").0;
+        assert_eq!(error(b"k Tx Jx"), Failure::MetaInvalidInitial);
+        assert_eq!(error(b"k Jx Tx"), Failure::MetaBadToken);
+        assert_eq!(error(b"k Jx Fx"), Failure::MetaInvalidInitial, "F has no text of its own");
+        assert_eq!(error(b"k Fx"), Failure::BadFormat);
+        assert_eq!(error(b"k Tx v v"), Failure::MetaDuplicateFlag);
+        assert_eq!(error(b"k v v \x80"), Failure::BadFormat, "what cannot be a flag is found first");
+        assert_eq!(error(b""), Failure::BadFormat);
     }
 
     #[test]
     fn a_value_is_swallowed_once_its_length_is_known() {
-        let refusal = |words: &[u8]| read(MetaCommand::Set, words).expect_err("it cannot be read");
-        assert_eq!(refusal(b"k"), (ErrorText::BadFormat, 0));
-        assert_eq!(refusal(b"k x"), (ErrorText::BadFormat, 0));
-        assert_eq!(refusal(b"k 5 Z"), (ErrorText::MetaInvalidFlag, 7));
-        assert_eq!(refusal(b"k 5 Mx"), (ErrorText::MetaInvalidSetMode, 7));
+        let refusal = |words: &[u8]| read(Command::Set, words).expect_err("it cannot be read");
+        assert_eq!(refusal(b"k"), (Failure::BadFormat, 0));
+        assert_eq!(refusal(b"k x"), (Failure::BadFormat, 0));
+        assert_eq!(refusal(b"k - Z"), (Failure::BadFormat, 0));
+        assert_eq!(refusal(b"k 5 Z"), (Failure::MetaInvalidFlag, 7));
+        assert_eq!(refusal(b"k 5 Mx"), (Failure::MetaInvalidSetMode, 7));
         let long = [&[b'k'; 251][..], b" 5"].concat();
-        assert_eq!(refusal(&long), (ErrorText::BadFormat, 7));
+        assert_eq!(refusal(&long), (Failure::BadFormat, 7));
     }
 
     #[test]
@@ -274,9 +244,16 @@ mod tests {
                 })
                 .collect();
             seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            for command in [MetaCommand::Get, MetaCommand::Set, MetaCommand::Delete, MetaCommand::Arithmetic] {
+            for command in [Command::Get, Command::Set, Command::Delete, Command::Arithmetic] {
                 if let Ok(meta) = read(command, &words) {
-                    assert!(!meta.key.bytes(&mut [0; KEY_BYTES_MAX]).is_empty(), "{:?}", words.escape_ascii());
+                    let key = match meta.operation {
+                        Operation::Fetch(fetch) => fetch.key,
+                        Operation::Store(store) => store.key,
+                        Operation::Delete(delete) => delete.key,
+                        Operation::Arithmetic(arithmetic) => arithmetic.key,
+                        other => panic!("{other:?}"),
+                    };
+                    assert!(!key.is_empty(), "{:?}", words.escape_ascii());
                 }
             }
         }

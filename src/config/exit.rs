@@ -1,0 +1,38 @@
+//! When the command line asks for no server: what is said, and the exit status.
+
+/// Exit status for settings that do not fit together, or that promise what does not work yet (`EX_USAGE`).
+pub const USAGE: i32 = 64;
+
+/// Where an [`Exit`]'s message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// It is what was asked for.
+    Stdout,
+    /// It says what is wrong.
+    Stderr,
+}
+
+/// The command line asks for no server: for a text, or for what cannot be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// The exit status.
+    pub code: i32,
+    /// Lines without the last line's end.
+    pub message: String,
+    /// Where the message goes.
+    pub output: Output,
+}
+
+impl Exit {
+    pub(super) fn error(code: i32, message: String) -> Self {
+        Self { code, message, output: Output::Stderr }
+    }
+
+    pub(super) fn usage(message: impl Into<String>) -> Self {
+        Self::error(USAGE, message.into())
+    }
+
+    pub(super) fn text(message: String) -> Self {
+        Self { code: 0, message, output: Output::Stdout }
+    }
+}
