@@ -1,7 +1,7 @@
 //! Looking ahead in the input: memory that the next requests need is asked for before the first of them is served,
 //! so that they wait for it together and not one after the other.
 
-use super::serve::get_hashed;
+use super::fetch::get_hashed;
 use super::{Connection, State, Step, Turn};
 use crate::command::{Commands, Hint};
 use crate::protocol::{Dialect, KeyLine, NextKey, Plain, PlainForm, PlainHead, with_plain_form};

@@ -9,6 +9,7 @@ mod auth;
 mod body;
 mod datagram;
 mod dump;
+mod fetch;
 mod kept;
 mod log;
 mod output;
