@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::clock::Clock;
 use super::roster::Roster;
 use crate::store::{Progress, Store};
-use crate::sys::process;
 use crate::telemetry::watch::Recorder;
 
 /// The coarse clock ticks late by up to this: waking before the tick would find the old second.
@@ -14,8 +13,6 @@ const CLOCK_TICK: Duration = Duration::from_millis(10);
 
 /// Works until the roster stops. To end a sleep early, unpark the thread.
 pub(super) fn run(store: &Store, roster: &Roster, clock: Clock, recorder: Recorder) {
-    // A worker that wakes up on the same core would wait here for the clock's next tick, some four milliseconds.
-    process::give_way_to_others();
     let mut local = store.local();
     local.set_recorder(recorder);
     let mut refused_at = None;

@@ -8,6 +8,7 @@ use crate::sys::process;
 
 /// Works until all is found, or the roster stops.
 pub(super) fn run(store: &Store, roster: &Roster, mut population: Population) {
+    // A worker that wakes up on the same core would wait here for the clock's next tick, some four milliseconds.
     process::give_way_to_others();
     while !roster.is_stopping() {
         match store.populate_step(&mut population) {
