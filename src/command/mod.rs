@@ -85,6 +85,11 @@ impl Commands {
         self.store.end_turn(&mut self.local);
     }
 
+    /// Gives back all that the store's thread part holds: the thread ends.
+    pub fn surrender(&mut self) {
+        self.store.surrender(&mut self.local);
+    }
+
     /// Whether memory of large values that are gone is still to be freed: another turn should come soon.
     #[must_use]
     #[inline]

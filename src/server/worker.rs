@@ -230,7 +230,7 @@ impl Worker {
             self.close(token, CloseReason::Normal);
         }
         self.datagrams.close(&mut self.commands);
-        self.commands.end_turn();
+        self.commands.surrender();
         self.shared.listings().leave(self.listing.answered);
     }
 

@@ -1,0 +1,7 @@
+//! See `inputs/memory_file.rs`.
+#![no_main]
+
+#[path = "../inputs/mod.rs"]
+mod inputs;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| inputs::memory_file::play(input));
