@@ -1,9 +1,9 @@
 //! `--takeover`: how a server gets listeners and memory from the one before it, and gives them to the one after.
 //!
 //! They talk over a unix socket that keeps messages apart. The new one asks, has all descriptors, and makes sure that
-//! it can go on with them while the old one still serves. Only then it says `stop`: nobody is accepted any more, clients
-//! are closed, the memory is marked clean. The listeners stay open all the time, so that who connects waits in their
-//! backlog. The old one ends when the new one serves; when the new one ends first, it serves again itself.
+//! it can go on with them while the old one still serves. Only then it says `stop`: nobody is accepted any more,
+//! clients are closed, the memory is marked clean. The listeners stay open all the time, so that who connects waits in
+//! their backlog. The old one ends when the new one serves; when the new one ends first, it serves again itself.
 //!
 //! ```text
 //! new   ask            stop                 serving
@@ -107,7 +107,10 @@ fn say(socket: &Socket, word: Word, descriptors: &[BorrowedFd<'_>]) -> io::Resul
 /// The next message; `None`: the other end is gone.
 fn hear(socket: &Socket) -> io::Result<Option<(Word, Vec<OwnedFd>)>> {
     let mut buffer = [0; MESSAGE_BYTES_MAX];
-    let (len, descriptors) = receive(socket, &mut buffer)?;
+    let (len, descriptors) = receive(socket, &mut buffer).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => io::Error::new(io::ErrorKind::TimedOut, "it does not answer"),
+        _ => error,
+    })?;
     if len == 0 {
         return Ok(None);
     }
@@ -245,7 +248,7 @@ impl Door {
                     Err(error) => self.turn_away(&error),
                 }
             } else if ready == [false, false] && self.successor.is_some() {
-                self.turn_away(&io::ErrorKind::TimedOut.into());
+                self.turn_away(&io::Error::new(io::ErrorKind::TimedOut, "who asked says nothing more"));
             }
         }
     }

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use flagstone::sys::file::room_bytes;
 
@@ -45,18 +45,11 @@ impl Drop for Folder {
     }
 }
 
-/// The lines that a server has said, an empty one at its end, and the news of them.
-type Lines = Arc<(Mutex<Vec<String>>, Condvar)>;
-
-fn read_lines(mut stderr: impl BufRead, lines: &Lines) {
-    loop {
-        let mut line = String::new();
-        let n = stderr.read_line(&mut line).unwrap_or(0);
-        lines.0.lock().expect("nobody fails").push(line);
-        lines.1.notify_all();
-        if n == 0 {
-            return;
-        }
+/// Reads on to the end: what a server says must not stop it.
+fn read_lines(stderr: impl BufRead, sees: &Sender<String>) {
+    for line in stderr.lines().map_while(Result::ok) {
+        // Who is not interested any more does not listen.
+        drop(sees.send(line));
     }
 }
 
@@ -64,7 +57,9 @@ fn read_lines(mut stderr: impl BufRead, lines: &Lines) {
 pub(crate) struct Server {
     child: Child,
     socket: PathBuf,
-    lines: Lines,
+    lines: Receiver<String>,
+    /// What was read of them.
+    said: String,
 }
 
 impl Server {
@@ -79,9 +74,8 @@ impl Server {
     pub(crate) fn start_by(mut command: Command, socket: PathBuf) -> Self {
         let mut child = command.arg("-v").env_remove("RUST_LOG").stderr(Stdio::piped()).spawn().expect("the program");
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
-        let lines: Lines = Arc::default();
-        let (sees, mut server) = (Arc::clone(&lines), Self { child, socket, lines });
-        // What it says must not stop it.
+        let (sees, lines) = channel();
+        let mut server = Self { child, socket, lines, said: String::new() };
         std::thread::Builder::new().spawn(move || read_lines(stderr, &sees)).expect("a thread");
         let said = server.wait_for("serving, ");
         assert!(!said.contains("starting empty"), "it does not serve what was left: {said}");
@@ -89,17 +83,13 @@ impl Server {
     }
 
     /// Waits until it has said that; all that it has said.
-    pub(crate) fn wait_for(&mut self, word: &str) -> String {
-        let (lines, said) = &*self.lines;
-        let mut lines = lines.lock().expect("nobody fails");
-        loop {
-            let text = lines.join("");
-            if text.contains(word) {
-                return text;
-            }
-            assert!(lines.last().is_none_or(|line| !line.is_empty()), "it ended before it said {word}: {text}");
-            lines = said.wait(lines).expect("nobody fails");
+    pub(crate) fn wait_for(&mut self, word: &str) -> &str {
+        while !self.said.contains(word) {
+            let line = self.lines.recv();
+            assert!(line.is_ok(), "it ended before it said {word}: {}", self.said);
+            self.said.extend(line.into_iter().chain(["\n".to_owned()]));
         }
+        &self.said
     }
 
     /// Waits for its end, which must be one in order.

@@ -90,11 +90,14 @@ fn takeovers_in_a_row(folder: &Folder, flags: [&[&str]; 4]) {
             all_have_made();
             let next = start(folder, flags);
             std::mem::replace(&mut server, next).wait();
+            // What they made with the old one says nothing of the new one.
+            while has_made.try_recv().is_ok() {}
         }
         all_have_made();
         is_over.store(true, Ordering::Relaxed);
         for client in working {
-            assert_eq!(client.join().expect("a client does not fail"), 6, "each is closed by each takeover");
+            let closed = client.join().expect("a client does not fail");
+            assert!((1..=6).contains(&closed), "each is closed once by a takeover at most: {closed}");
         }
     });
     clients.iter_mut().for_each(|client| client.verify(&folder.path("socket")));
@@ -283,7 +286,7 @@ fn the_service_manager_keeps_the_memory_of_a_server_that_was_killed() {
         let (text, mut descriptors) = told();
         assert_eq!((text.as_str(), descriptors.len()), ("FDSTORE=1\nFDNAME=flagstone-memory", 1));
         // A manager that has it already keeps it once.
-        kept.get_or_insert(File::from(descriptors.remove(0)));
+        kept.get_or_insert_with(|| File::from(descriptors.remove(0)));
         assert_eq!(told().0, "READY=1");
         client.verify(&socket);
         if round > 0 {
