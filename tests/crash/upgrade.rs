@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
@@ -262,6 +262,24 @@ fn sockets_that_are_handed_in_take_the_place_of_the_flags() {
     assert_eq!(&reply, b"STORED\r\n");
     assert_eq!(server.stat("curr_items"), Some(1));
     assert!(SockRef::from(&stream).peer_addr().expect("connected").as_socket() == Some(address));
+}
+
+#[test]
+fn sockets_for_datagrams_are_handed_in_too() {
+    let folder = Folder::new("activated-udp");
+    let socket = folder.path("socket");
+    let unix = UnixListener::bind(&socket).expect("a folder of ours");
+    let udp = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
+    let asker = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
+    asker.connect(udp.local_addr().expect("it is bound")).expect("an address");
+    asker.set_read_timeout(Some(WAIT)).expect("a deadline");
+    // It comes before the server runs, and waits.
+    asker.send(b"\0\x07\0\0\0\x01\0\0mn\r\n").expect("the kernel takes it");
+    let given = [Some(OwnedFd::from(udp)), Some(OwnedFd::from(unix))];
+    let _server = Server::start_by(activate(given, "", &["-t", "2"]), socket);
+    let mut reply = [0; 16];
+    let len = asker.recv(&mut reply).expect("a datagram comes");
+    assert_eq!(&reply[..len], b"\0\x07\0\0\0\x01\0\0MN\r\n");
 }
 
 #[test]
