@@ -258,7 +258,7 @@ fn main() -> Result<(), String> {
     let config = config::Config::from_args(std::env::args_os()).map_err(|exit| exit.message)?;
     let mut signals = server::signals::Signals::catch().map_err(|error| error.to_string())?;
     let certificates = server::Server::certificates(&config).map_err(|error| error.to_string())?;
-    let server = server::Server::open(config, certificates).map_err(|error| error.to_string())?;
+    let server = server::Server::open(config, certificates, Vec::new()).map_err(|error| error.to_string())?;
     let running = server.start().map_err(|error| error.to_string())?;
     signals.wait();
     running.stop();

@@ -6,11 +6,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::exit;
 
-use flagstone::config::{Config, Exit, Output, USAGE};
+use flagstone::config::{Config, Exit, Output, Process, USAGE};
 use flagstone::protocol::{OWN_VERSION, VERSION};
 use flagstone::server::signals::{Asked, Signals};
-use flagstone::server::{Running, SaslError, Server, StartError, files};
+use flagstone::server::{Handover, Running, SaslError, Server, StartError, files};
 use flagstone::store::OpenError;
+use flagstone::sys::descriptors;
 use flagstone::sys::notify;
 use flagstone::sys::process::{self, Daemon};
 use flagstone::sys::user;
@@ -73,13 +74,14 @@ fn start_log(verbosity: u8) {
 }
 
 fn serve(mut config: Config) -> Result<(), Failure> {
+    // Before anything else is opened.
+    let activated = descriptors::activated();
     raise_limits(&mut config)?;
     let wishes = config.process.clone();
-    let refused = |error: StartError| (start_status(&error), error.to_string());
     let certificates = Server::certificates(&config).map_err(refused)?;
     give_up_root(wishes.user.as_deref())?;
     // What can fail fails before the fork, so that who started us sees it.
-    let mut server = Server::open(config, certificates).map_err(refused)?;
+    let mut server = Server::open(config, certificates, activated).map_err(refused)?;
     // Who reads the port may send a signal right away.
     let mut signals = Signals::catch().map_err(system("failed to catch signals"))?;
     write_ports(&server)?;
@@ -90,22 +92,16 @@ fn serve(mut config: Config) -> Result<(), Failure> {
         let daemon = Daemon { leave_folder: !wishes.core_dumps, close_terminal: !verbose };
         process::daemonize(daemon).map_err(system("failed to daemon() in order to daemonize"))?;
     }
-    if let Some(asked) = server.recover(&mut signals).map_err(system("failed to recover the memory file"))? {
-        say_stopping(asked);
-        return Ok(());
+    // Once, unless another server was to take over and failed.
+    loop {
+        let Some(running) = start(server, &mut signals, &wishes, pidfile.as_deref())? else { return Ok(()) };
+        match wait(&mut signals, running)? {
+            End::Again(again) => server = *again,
+            // The file is the other server's.
+            End::HandedOver => return Ok(()),
+            End::Stopped => break,
+        }
     }
-    let running = server.start().map_err(|error| (SYSTEM, error.to_string()))?;
-    if wishes.lock_memory
-        && let Err(error) = process::lock_memory()
-    {
-        log::warn!("-k invalid, mlockall() failed: {error}");
-    }
-    if let Some(path) = &pidfile {
-        write_pidfile(path);
-    }
-    tell_manager("READY=1");
-    log::info!("serving, version {OWN_VERSION}, as memcached {VERSION}");
-    wait(&mut signals, running);
     if wishes.daemon
         && let Some(path) = &pidfile
         && let Err(error) = fs::remove_file(path)
@@ -113,6 +109,40 @@ fn serve(mut config: Config) -> Result<(), Failure> {
         log::warn!("Could not remove the pid file {}: {error}", path.display());
     }
     Ok(())
+}
+
+/// Recovers and serves; `None`: a signal said to stop first.
+fn start(
+    mut server: Server,
+    signals: &mut Signals,
+    wishes: &Process,
+    pidfile: Option<&Path>,
+) -> Result<Option<Running>, Failure> {
+    if let Some(asked) = server.recover(signals).map_err(system("failed to recover the memory file"))? {
+        say_stopping(asked);
+        return Ok(None);
+    }
+    let has_taken_over = server.takes_over();
+    let running = server.start().map_err(|error| (SYSTEM, error.to_string()))?;
+    if wishes.lock_memory
+        && let Err(error) = process::lock_memory()
+    {
+        log::warn!("-k invalid, mlockall() failed: {error}");
+    }
+    if let Some(path) = pidfile {
+        write_pidfile(path);
+    }
+    if has_taken_over {
+        tell_manager(&format!("MAINPID={}\nREADY=1", std::process::id()));
+    } else {
+        tell_manager("READY=1");
+    }
+    log::info!("serving, version {OWN_VERSION}, as memcached {VERSION}");
+    Ok(Some(running))
+}
+
+fn refused(error: StartError) -> Failure {
+    (start_status(&error), error.to_string())
 }
 
 fn start_status(error: &StartError) -> i32 {
@@ -124,19 +154,40 @@ fn start_status(error: &StartError) -> i32 {
         StartError::MemoryFile(_)
         | StartError::Store(OpenError::Memory(_))
         | StartError::Bind(_)
+        | StartError::Takeover(_)
         | StartError::System(_) => SYSTEM,
     }
 }
 
-fn wait(signals: &mut Signals, running: Running) {
+/// Why a server no longer runs.
+enum End {
+    Stopped,
+    /// Another one goes on in its place.
+    HandedOver,
+    /// Another one was to go on, and has failed.
+    Again(Box<Server>),
+}
+
+fn wait(signals: &mut Signals, mut running: Running) -> Result<End, Failure> {
     loop {
-        match signals.wait() {
+        match running.wait(signals) {
             Asked::Reload => running.reload(),
+            Asked::HandOver => {
+                log::info!("handing over");
+                return Ok(match running.hand_over(signals).map_err(refused)? {
+                    Handover::Done => End::HandedOver,
+                    Handover::Failed(server) => End::Again(server),
+                    Handover::Told(asked) => {
+                        say_stopping(asked);
+                        End::HandedOver
+                    }
+                });
+            }
             asked => {
                 say_stopping(asked);
                 tell_manager("STOPPING=1");
                 running.stop();
-                return;
+                return Ok(End::Stopped);
             }
         }
     }
@@ -168,7 +219,10 @@ fn raise_limits(config: &mut Config) -> Result<(), Failure> {
         log::info!("the limit of locked memory stays: {error}");
         config.store.few_addresses = true;
     }
-    let of_worker = DESCRIPTORS_PER_WORKER + DATAGRAM_SOCKETS_PER_ADDRESS * config.net.datagram_addresses();
+    let datagram_sockets = DATAGRAM_SOCKETS_PER_ADDRESS * config.net.datagram_addresses();
+    // Those to hand over are others.
+    let copies = if config.takeover.is_some() { 2 } else { 1 };
+    let of_worker = DESCRIPTORS_PER_WORKER + datagram_sockets * copies;
     let own = DESCRIPTORS_RESERVED + config.clients.workers.saturating_mul(of_worker);
     let wanted = config.clients.connections_max.saturating_add(own);
     let wanted_by_kernel = u64::try_from(wanted).unwrap_or(u64::MAX);

@@ -90,7 +90,7 @@ pub struct SharedOptions {
     /// The items.
     pub store: Arc<Store>,
     /// What the server shows to clients that speak TLS (`-Z`); `None`: nobody does.
-    pub tls: Option<Certificates>,
+    pub tls: Option<Arc<Certificates>>,
     /// What clients must show (`-Y`); `None`: everybody is served.
     pub tokens: Option<Tokens>,
     /// Where what clients say of themselves is judged (`-S`); `None`: it is not asked for.
@@ -140,7 +140,7 @@ pub struct Shared {
     /// Who is let in; `None`: everybody.
     pub(super) gate: Option<Gate>,
     pub(super) sasl: Option<Arc<SaslQueue>>,
-    tls: Option<Certificates>,
+    tls: Option<Arc<Certificates>>,
     store: Arc<Store>,
     watch: Arc<Watch>,
     counters: Registry<CommandCounters>,
@@ -209,7 +209,7 @@ impl Shared {
     /// What the server shows to clients that speak TLS; `None`: nobody does.
     #[must_use]
     pub fn tls(&self) -> Option<&Certificates> {
-        self.tls.as_ref()
+        self.tls.as_deref()
     }
 
     /// The options of the start.

@@ -82,6 +82,9 @@ fn command() -> Command {
         .arg(Arg::new("verbose").short('v').long("verbose").action(ArgAction::Count))
         .arg(Arg::new("enable-ssl").short('Z').long("enable-ssl").action(ArgAction::SetTrue))
         .arg(Arg::new("delimiter").short('D').num_args(1).allow_hyphen_values(true))
+        .arg(Arg::new("takeover").long("takeover").num_args(1))
+        // The beginning of one long name alone, with memcached.
+        .mut_arg("threads", |arg| arg.alias("t"))
         .mut_arg("napi-ids", |arg| arg.alias("napi_ids"))
         // memcached starts over words that are no flags.
         .arg(Arg::new("words").num_args(0..).action(ArgAction::Append))
@@ -124,6 +127,7 @@ mod tests {
         for (name, short) in VALUED.iter().chain(&SWITCHES) {
             assert!(page.contains(&format!("`-{short}, --{name}")), "-{short}, --{name}");
         }
+        assert!(page.contains("`--takeover"));
     }
 
     #[test]
@@ -132,6 +136,8 @@ mod tests {
             let matches = parse(words(line)).expect(line);
             assert_eq!(matches.get_one::<String>("port").map(String::as_str), Some("1"), "{line}");
         }
+        let matches = parse(words("--t 2 --takeover=socket")).expect("good flags");
+        assert_eq!(matches.get_one::<String>("threads").map(String::as_str), Some("2"));
         let matches = parse(words("-vv -l a -l b,c -p -1 stray")).expect("good flags");
         assert_eq!(matches.get_count("verbose"), 2);
         assert_eq!(matches.get_many::<String>("listen").expect("given").count(), 2);

@@ -64,6 +64,8 @@ const FLAGS: &str = "\
 -Y, --auth-file=<file>    clients must show a token of this file first; its lines:
                           user:password
 -e, --memory-file=<file>  keep items in this file, on tmpfs, across restarts and crashes
+--takeover=<file>         take clients and items over from the server that has this socket, and hand them
+                          on to the next one that asks there
 -N, --napi_ids=<num>      accepted, without effect
 -Z, --enable-ssl          enable TLS/SSL on TCP listeners; -l notls:<addr> leaves one plain, btls: asks for no
                           client certificate, mtls: requires one
@@ -75,6 +77,7 @@ const FLAGS: &str = "\
    - sock_cookie_id:      attributes an ID to listening sockets for ip filtering/firewalls
    - max_outage:          seconds after which a -e file is not kept (default: kept always)
    - memory_file_reset:   start with an empty -e file
+   - memory_fd_store:     let the service manager keep the items while the server is down
    - no_lru_crawler:      do not look for expired items in the background
    - lru_crawler_sleep:   microseconds between two steps of that (default: 100, max: 1000000)
    - lru_crawler_tocrawl: items of a class looked at in a pass (default: 0, all)

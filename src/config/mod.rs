@@ -12,6 +12,7 @@ mod settings;
 mod tls;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
 
@@ -43,8 +44,10 @@ pub struct Config {
     pub net: net::Options,
     /// How items are kept.
     pub store: store::Options,
-    /// `-e`: the file whose memory the items lie in, and how it begins.
-    pub memory_file: Option<(PathBuf, store::Restart)>,
+    /// The file whose memory the items lie in, if they are to outlive the process, and how it begins.
+    pub memory_file: Option<(MemoryFile, store::Restart)>,
+    /// `--takeover`: the socket at which the server before is asked for all it has, and the one after will ask.
+    pub takeover: Option<PathBuf>,
     /// How clients are served.
     pub clients: Clients,
     /// `-Z`: what TLS is told; `None`: it is not spoken.
@@ -59,6 +62,27 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// Lines of `stats settings`, in memcached's order.
     pub settings: Vec<(&'static str, String)>,
+}
+
+/// A file whose memory the items lie in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MemoryFile {
+    /// `-e`: at this path.
+    At(PathBuf),
+    /// One without a path, which is handed on.
+    Nameless {
+        /// `-o memory_fd_store`: the service manager keeps it meanwhile.
+        is_stored: bool,
+    },
+}
+
+impl fmt::Display for MemoryFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(path) => path.display().fmt(f),
+            Self::Nameless { .. } => f.write_str("without a path"),
+        }
+    }
 }
 
 /// How clients are served.
@@ -116,6 +140,7 @@ impl Config {
             net: flags.net(&extended)?,
             store: flags.store(clients.workers, &extended)?,
             memory_file: flags.memory_file(&extended)?,
+            takeover: flags.value("takeover").map(PathBuf::from),
             tls: flags.tls(&extended)?,
             auth: auth::Options { file: flags.value("auth-file").map(PathBuf::from), sasl: flags.has("enable-sasl") },
             commands: flags.commands(&clients, &extended)?,
@@ -319,11 +344,18 @@ impl Flags {
     }
 
     /// The file and what `-o` says of it, which means nothing without it.
-    fn memory_file(&self, extended: &Extended) -> Result<Option<(PathBuf, store::Restart)>, Exit> {
+    fn memory_file(&self, extended: &Extended) -> Result<Option<(MemoryFile, store::Restart)>, Exit> {
         let seconds = extended.integer("max_outage").and_then(|seconds| u64::try_from(seconds).ok());
         let restart = store::Restart { outage_seconds_max: seconds, reset: extended.has("memory_file_reset") };
+        let is_stored = extended.has("memory_fd_store");
         match self.value("memory-file") {
-            Some(path) => Ok(Some((PathBuf::from(path), restart))),
+            Some(_) if is_stored => {
+                Err(Exit::usage("-e keeps the items in a file and -o memory_fd_store without one: not both"))
+            }
+            Some(path) => Ok(Some((MemoryFile::At(PathBuf::from(path)), restart))),
+            None if is_stored || self.value("takeover").is_some() => {
+                Ok(Some((MemoryFile::Nameless { is_stored }, restart)))
+            }
             None if restart == store::Restart::default() => Ok(None),
             None => Err(Exit::usage("-o max_outage and memory_file_reset say what becomes of the file of -e")),
         }

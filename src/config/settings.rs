@@ -5,7 +5,7 @@
 //! missing one breaks them.
 
 use super::extended::Extended;
-use super::{Config, tls};
+use super::{Config, MemoryFile, tls};
 use crate::net::Endpoint;
 use crate::protocol::Dialect;
 
@@ -166,7 +166,10 @@ fn openssl_verify_mode(mode: i64) -> &'static str {
 }
 
 fn memory_file(config: &Config) -> String {
-    config.memory_file.as_ref().map_or_else(|| "(null)".to_owned(), |(path, _)| path.display().to_string())
+    match &config.memory_file {
+        Some((MemoryFile::At(path), _)) => path.display().to_string(),
+        Some((MemoryFile::Nameless { .. }, _)) | None => "(null)".to_owned(),
+    }
 }
 
 fn text(extended: &Extended, name: &str, default: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::{Config, Exit, Output};
+use super::{Config, Exit, MemoryFile, Output};
 use crate::net::{Endpoint, Port, Spoken};
 
 fn parse(line: &str) -> Result<Config, Exit> {
@@ -121,10 +121,14 @@ fn with_sasl_only_binary_over_streams_is_spoken() {
 fn a_memory_file_is_taken_with_what_is_said_of_it() {
     let config = good("-e file -o max_outage=60,memory_file_reset");
     let restart = crate::store::Restart { outage_seconds_max: Some(60), reset: true };
-    assert_eq!(config.memory_file, Some(("file".into(), restart)));
+    assert_eq!(config.memory_file, Some((MemoryFile::At("file".into()), restart)));
     assert!(config.settings.contains(&("memory_file", "file".to_owned())));
     assert!(good("").settings.contains(&("memory_file", "(null)".to_owned())));
-    for line in ["-o max_outage=60", "-o memory_file_reset"] {
+    let nameless = |line| good(line).memory_file.map(|(file, _)| file);
+    assert_eq!(nameless("--takeover socket"), Some(MemoryFile::Nameless { is_stored: false }));
+    assert_eq!(nameless("-o memory_fd_store,max_outage=60"), Some(MemoryFile::Nameless { is_stored: true }));
+    assert_eq!(nameless("--takeover socket -e file"), Some(MemoryFile::At("file".into())));
+    for line in ["-o max_outage=60", "-o memory_file_reset", "-e file -o memory_fd_store"] {
         assert_eq!(parse(line).expect_err(line).code, 64, "{line}");
     }
 }

@@ -3,11 +3,14 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::address::Port;
+use super::handed::{Handed, HandedKind};
 use super::listener::{BindError, Family, family_and_port, open_each};
 use super::options::{Endpoint, Options};
 use super::stream::descriptor_of;
@@ -63,6 +66,12 @@ pub fn udp_text(address: SocketAddr) -> String {
     if ip.is_ipv4() { format!("udp:{ip}:{port}") } else { format!("udp6:[{ip}]:{port}") }
 }
 
+impl AsFd for DatagramSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 impl Source for DatagramSocket {
     fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
         self.0.register(registry, token, interests)
@@ -78,18 +87,29 @@ impl Source for DatagramSocket {
 }
 
 /// Binds every UDP endpoint for each of so many workers: a list of sockets for each of them, in the same order. An
-/// address that others reach than this machine is warned of.
+/// address that others reach than this machine is warned of. Sockets there that were handed in come first; if they are
+/// more than workers, the rest is closed, with the datagrams that wait in it.
 ///
 /// # Errors
 /// The first endpoint that cannot be had.
-pub fn bind_datagrams(options: &Options, workers: usize) -> Result<Vec<Vec<DatagramSocket>>, BindError> {
+pub fn bind_datagrams(
+    options: &Options,
+    workers: usize,
+    handed: &mut Handed,
+) -> Result<Vec<Vec<DatagramSocket>>, BindError> {
     let mut sockets: Vec<Vec<DatagramSocket>> = (0..workers).map(|_| Vec::new()).collect();
     for endpoint in &options.endpoints {
         let Endpoint::Udp { host, port } = endpoint else { continue };
         open_each(host.as_deref(), *port, "UDP", |address| {
-            let address = free_address(address)?;
+            let first = handed.take_inet(HandedKind::Datagrams, address, *port);
+            let address = match &first {
+                Some(socket) => inet_address(socket)?,
+                None => free_address(address)?,
+            };
+            let mut next = first;
             for of_worker in &mut sockets {
-                of_worker.push(open(address, options)?);
+                let taken = next.take().or_else(|| handed.take_inet(HandedKind::Datagrams, address, Port::Off));
+                of_worker.push(taken.map_or_else(|| open(address, options), |socket| Ok(adopted(socket)))?);
             }
             if !address.ip().is_loopback() {
                 log::warn!(
@@ -108,7 +128,26 @@ pub fn bind_datagrams(options: &Options, workers: usize) -> Result<Vec<Vec<Datag
 fn free_address(address: SocketAddr) -> io::Result<SocketAddr> {
     let trial = new_socket(address)?;
     trial.bind(&address.into())?;
-    trial.local_addr()?.as_socket().ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
+    inet_address(&trial)
+}
+
+fn inet_address(socket: &Socket) -> io::Result<SocketAddr> {
+    socket.local_addr()?.as_socket().ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
+}
+
+/// Gives the UDP sockets that were handed in to the workers in turn, whatever the endpoints say.
+pub fn adopt_datagrams(handed: &mut Handed, workers: usize) -> Vec<Vec<DatagramSocket>> {
+    let mut sockets: Vec<Vec<DatagramSocket>> = (0..workers).map(|_| Vec::new()).collect();
+    let mut turn = 0;
+    while let Some(socket) = handed.take_any(HandedKind::Datagrams) {
+        sockets[turn % workers].push(adopted(socket));
+        turn += 1;
+    }
+    sockets
+}
+
+fn adopted(socket: Socket) -> DatagramSocket {
+    DatagramSocket(mio::net::UdpSocket::from_std(socket.into()))
 }
 
 fn new_socket(address: SocketAddr) -> io::Result<Socket> {
@@ -130,7 +169,7 @@ fn open(address: SocketAddr, options: &Options) -> io::Result<DatagramSocket> {
     }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    Ok(DatagramSocket(mio::net::UdpSocket::from_std(socket.into())))
+    Ok(adopted(socket))
 }
 
 #[cfg(test)]
@@ -138,7 +177,7 @@ mod tests {
     use std::net::{Ipv4Addr, UdpSocket};
 
     use super::{bind_datagrams, udp_text};
-    use crate::net::{Endpoint, Options, Port};
+    use crate::net::{Endpoint, Handed, Options, Port};
 
     fn options(port: Port) -> Options {
         let endpoints = vec![Endpoint::Udp { host: Some("127.0.0.1".to_owned()), port }];
@@ -147,11 +186,11 @@ mod tests {
 
     #[test]
     fn workers_share_a_port_and_no_socket_and_another_server_is_refused() {
-        let sockets = bind_datagrams(&options(Port::Any), 3).expect("a free port");
+        let sockets = bind_datagrams(&options(Port::Any), 3, &mut Handed::default()).expect("a free port");
         let ports: Vec<_> = sockets.iter().map(|of_worker| of_worker[0].port().expect("it is bound")).collect();
         assert!(ports.len() == 3 && ports.iter().all(|port| *port == ports[0]), "{ports:?}");
         let number = ports[0].1;
-        bind_datagrams(&options(Port::Number(number)), 1).expect_err("it is in use");
+        bind_datagrams(&options(Port::Number(number)), 1, &mut Handed::default()).expect_err("it is in use");
         UdpSocket::bind((Ipv4Addr::LOCALHOST, number)).expect_err("it is in use");
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,7 @@ use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::address::{Port, Spoken};
+use super::handed::{Handed, HandedKind};
 use super::options::{Endpoint, Options};
 use super::stream::{Stream, descriptor_of, tcp_text, unix_text};
 use crate::tls::ClientCertificate;
@@ -103,6 +105,15 @@ impl Listener {
     }
 }
 
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.socket {
+            ListeningSocket::Tcp(listener) => listener.as_fd(),
+            ListeningSocket::Unix(listener) => listener.as_fd(),
+        }
+    }
+}
+
 impl Source for Listener {
     fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
         match &mut self.socket {
@@ -126,27 +137,70 @@ impl Source for Listener {
     }
 }
 
-/// Binds every endpoint of connections and listens. All of them or none: half a server is a surprise.
+/// Binds every endpoint of connections and listens, or takes the socket there that was handed in. All of them or none:
+/// half a server is a surprise.
 ///
 /// # Errors
 /// The first endpoint that cannot be had.
-pub fn bind(options: &Options) -> Result<Vec<Listener>, BindError> {
+pub fn bind(options: &Options, handed: &mut Handed) -> Result<Vec<Listener>, BindError> {
     let mut listeners = Vec::new();
     for endpoint in &options.endpoints {
         match endpoint {
             Endpoint::Tcp { host, port, tls, spoken } => open_each(host.as_deref(), *port, "TCP", |address| {
-                let socket = ListeningSocket::Tcp(listen_tcp(address, options)?);
+                let socket = match handed.take_inet(HandedKind::Listening, address, *port) {
+                    Some(socket) => relisten(socket, options.backlog)?,
+                    None => ListeningSocket::Tcp(listen_tcp(address, options)?),
+                };
                 listeners.push(Listener { socket, tls: *tls, spoken: *spoken });
                 Ok(())
             })?,
             Endpoint::Unix { path, mode, spoken } => {
-                let socket = bind_unix(path, *mode, options.backlog)?;
+                let socket = match handed.take_unix(path) {
+                    Some(socket) => adopt_unix(socket, path, *mode, options.backlog)?,
+                    None => bind_unix(path, *mode, options.backlog)?,
+                };
                 listeners.push(Listener { socket, tls: None, spoken: *spoken });
             }
             Endpoint::Udp { .. } => {}
         }
     }
     Ok(listeners)
+}
+
+/// Listens on all that were handed in, whatever the endpoints say, with TLS at those of TCP if it is spoken at all.
+///
+/// # Errors
+/// When the kernel refuses an option.
+pub fn adopt(handed: &mut Handed, tls: Option<ClientCertificate>) -> Result<Vec<Listener>, BindError> {
+    let mut listeners = Vec::new();
+    while let Some(socket) = handed.take_any(HandedKind::Listening) {
+        let socket = listening(socket).map_err(|error| BindError { what: "a socket handed in".to_owned(), error })?;
+        let tls = tls.filter(|_| matches!(socket, ListeningSocket::Tcp(_)));
+        listeners.push(Listener { socket, tls, spoken: None });
+    }
+    Ok(listeners)
+}
+
+/// A listening socket with what its clients' sockets inherit.
+fn listening(socket: Socket) -> io::Result<ListeningSocket> {
+    if socket.domain()? == Domain::UNIX {
+        return Ok(ListeningSocket::Unix(mio::net::UnixListener::from_std(socket.into())));
+    }
+    socket.set_keepalive(true)?;
+    socket.set_tcp_nodelay(true)?;
+    Ok(ListeningSocket::Tcp(mio::net::TcpListener::from_std(socket.into())))
+}
+
+/// Listening once more changes nothing but how many may wait.
+fn relisten(socket: Socket, backlog: i32) -> io::Result<ListeningSocket> {
+    socket.listen(backlog)?;
+    listening(socket)
+}
+
+fn adopt_unix(socket: Socket, path: &Path, mode: u32, backlog: i32) -> Result<ListeningSocket, BindError> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o777))
+        .and_then(|()| relisten(socket, backlog))
+        .map_err(|error| BindError { what: format!("UNIX socket: {}", path.display()), error })
 }
 
 /// Opens a socket for every address that a host has.
@@ -269,7 +323,7 @@ mod tests {
     use std::{fs, net};
 
     use super::{Family, ListeningSocket, bind};
-    use crate::net::{Endpoint, Options, Port, Stream};
+    use crate::net::{Endpoint, Handed, Options, Port, Stream};
 
     fn options(host: &str) -> Options {
         let host = Some(host.to_owned());
@@ -279,7 +333,7 @@ mod tests {
 
     #[test]
     fn accepted_sockets_inherit_nodelay_and_keepalive() {
-        let listeners = bind(&options("127.0.0.1")).expect("a free port");
+        let listeners = bind(&options("127.0.0.1"), &mut Handed::default()).expect("a free port");
         let (family, port) = listeners[0].port().expect("TCP has a port");
         assert_eq!(family, Family::Inet);
         let _client = net::TcpStream::connect(("127.0.0.1", port)).expect("it listens");
@@ -296,11 +350,12 @@ mod tests {
 
     #[test]
     fn a_port_in_use_is_refused() {
-        let listeners = bind(&options("127.0.0.1")).expect("a free port");
+        let listeners = bind(&options("127.0.0.1"), &mut Handed::default()).expect("a free port");
         let (_, port) = listeners[0].port().expect("TCP has a port");
         let host = Some("127.0.0.1".to_owned());
         let endpoints = vec![Endpoint::Tcp { host, port: Port::Number(port), tls: None, spoken: None }];
-        let error = bind(&Options { endpoints, backlog: 16, socket_mark: 0 }).expect_err("it is in use");
+        let error = bind(&Options { endpoints, backlog: 16, socket_mark: 0 }, &mut Handed::default())
+            .expect_err("it is in use");
         assert!(error.to_string().starts_with("failed to listen on one of interface(s) 127.0.0.1:"), "{error}");
     }
 
@@ -311,14 +366,14 @@ mod tests {
         let path = folder.join("socket");
         let endpoints = vec![Endpoint::Unix { path: path.clone(), mode: 0o600, spoken: None }];
         let options = Options { endpoints, backlog: 16, socket_mark: 0 };
-        drop(bind(&options).expect("the first run"));
-        let second = bind(&options).expect("the second run");
+        drop(bind(&options, &mut Handed::default()).expect("the first run"));
+        let second = bind(&options, &mut Handed::default()).expect("the second run");
         assert!(matches!(second[0].socket, ListeningSocket::Unix(_)));
         let mode = fs::metadata(&path).expect("the socket's file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         fs::remove_file(&path).expect("ours");
         fs::write(&path, "somebody's").expect("a plain file");
-        assert!(bind(&options).is_err());
+        assert!(bind(&options, &mut Handed::default()).is_err());
         assert_eq!(fs::read(&path).expect("still there"), b"somebody's");
         fs::remove_dir_all(&folder).expect("ours");
     }

@@ -4,12 +4,14 @@
 
 mod address;
 mod datagram;
+mod handed;
 mod listener;
 mod options;
 mod stream;
 
 pub use address::{ListenAddress, Place, Port, Spoken, TlsTag, WrongAddress, parse_list, parse_mode};
-pub use datagram::{DatagramSocket, bind_datagrams, udp_text};
-pub use listener::{Arrival, BindError, Family, Listener, bind};
+pub use datagram::{DatagramSocket, adopt_datagrams, bind_datagrams, udp_text};
+pub use handed::Handed;
+pub use listener::{Arrival, BindError, Family, Listener, adopt, bind};
 pub use options::{Endpoint, Options};
 pub use stream::Stream;

@@ -93,10 +93,10 @@ impl Acceptor {
         Ok(Self { poll, listeners: states, roster, limits, shared, counters, clock, paused_at: None })
     }
 
-    /// Accepts until the roster stops.
+    /// Accepts until the roster is closed.
     pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS_MAX);
-        while !self.roster.is_stopping() {
+        while !self.roster.is_closed() {
             if let Err(error) = self.poll.poll(&mut events, self.paused_at.map(|_| RETRY))
                 && error.kind() != io::ErrorKind::Interrupted
             {
@@ -116,7 +116,7 @@ impl Acceptor {
     /// Empties every backlog, or stops where there is no room.
     fn accept_all(&mut self) {
         for number in 0..self.listeners.len() {
-            while self.listeners[number].has_waiting {
+            while self.listeners[number].has_waiting && !self.roster.is_closed() {
                 match self.accept_one(number) {
                     Tried::Served => {}
                     Tried::Drained => self.listeners[number].has_waiting = false,
@@ -219,7 +219,7 @@ mod tests {
 
     use super::{Acceptor, Limits, REFUSAL};
     use crate::command::{self, Shared, SharedOptions};
-    use crate::net::{Endpoint, Options, Port, bind};
+    use crate::net::{Endpoint, Handed, Options, Port, bind};
     use crate::server::clock::Clock;
     use crate::server::roster::{Roster, WAKE};
     use crate::store::{self, Store};
@@ -235,7 +235,8 @@ mod tests {
     fn fixture(limits: Limits) -> Fixture {
         let host = Some("127.0.0.1".to_owned());
         let endpoints = vec![Endpoint::Tcp { host, port: Port::Any, tls: None, spoken: None }];
-        let listeners = bind(&Options { endpoints, backlog: 16, socket_mark: 0 }).expect("a free port");
+        let listeners =
+            bind(&Options { endpoints, backlog: 16, socket_mark: 0 }, &mut Handed::default()).expect("a free port");
         let (_, port) = listeners[0].port().expect("TCP has a port");
         let (poll, worker) = (Poll::new().expect("descriptors"), Poll::new().expect("descriptors"));
         let waker = |poll: &Poll| Waker::new(poll.registry(), WAKE).expect("descriptors");

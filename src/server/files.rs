@@ -136,7 +136,7 @@ mod tests {
     use std::fs;
 
     use super::{TokensError, TokensFile, write_pidfile, write_ports};
-    use crate::net::{Endpoint, Options, Port, bind, bind_datagrams};
+    use crate::net::{Endpoint, Handed, Options, Port, bind, bind_datagrams};
 
     #[test]
     fn the_files_hold_what_memcached_writes() {
@@ -153,8 +153,8 @@ mod tests {
             backlog: 1,
             socket_mark: 0,
         };
-        let listeners = bind(&options).expect("a free port");
-        let datagrams = bind_datagrams(&options, 2).expect("a free port");
+        let listeners = bind(&options, &mut Handed::default()).expect("a free port");
+        let datagrams = bind_datagrams(&options, 2, &mut Handed::default()).expect("a free port");
         write_ports(&ports, &listeners, &datagrams[0]).expect("writable");
         let (_, port) = listeners[0].port().expect("TCP has a port");
         let (_, datagram_port) = datagrams[0][0].port().expect("UDP has a port");

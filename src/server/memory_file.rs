@@ -1,33 +1,46 @@
-//! The file of `-e`: opened, locked, and big enough.
+//! The file of `-e`: opened, locked, and big enough. Or one without a path, which is handed on.
 
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::os::fd::AsFd;
+use std::path::Path;
 
+use crate::config::MemoryFile;
 use crate::store::memory_file_owner;
-use crate::sys::file;
+use crate::sys::{file, notify};
+
+/// What the service manager calls the file that it keeps (`FDNAME`).
+pub(super) const STORED_AS: &str = "flagstone-memory";
 
 /// Why a file cannot be the memory of items.
 #[derive(Debug)]
 pub enum MemoryFileError {
     /// The system refuses something about it.
-    System(PathBuf, io::Error),
+    System(MemoryFile, io::Error),
     /// Another process has it: this one, if it says so.
-    InUse(PathBuf, Option<u64>),
+    InUse(MemoryFile, Option<u64>),
     /// Its file system has so many bytes too few.
-    TooSmall(PathBuf, u64),
+    TooSmall(MemoryFile, u64),
+    /// The one that was handed over is not the one that is asked for.
+    Another(MemoryFile),
 }
 
 impl fmt::Display for MemoryFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::System(path, error) => write!(f, "memory file {}: {error}", path.display()),
-            Self::InUse(path, Some(pid)) => write!(f, "memory file {} is in use by process {pid}", path.display()),
-            Self::InUse(path, None) => write!(f, "memory file {} is in use", path.display()),
-            Self::TooSmall(path, missing) => {
+            Self::System(file, error) => write!(f, "memory file {file}: {error}"),
+            Self::InUse(file, Some(pid)) => write!(f, "memory file {file} is in use by process {pid}"),
+            Self::InUse(file, None) => write!(f, "memory file {file} is in use"),
+            Self::TooSmall(file, missing) => {
                 let megabytes = missing.div_ceil(1 << 20);
-                write!(f, "memory file {}: the file system has {megabytes} MB too little for -m", path.display())
+                write!(f, "memory file {file}: the file system has {megabytes} MB too little for -m")
+            }
+            Self::Another(file) => {
+                write!(
+                    f,
+                    "memory file {file}: the running server has its items elsewhere, -e has to be as it was there"
+                )
             }
         }
     }
@@ -35,24 +48,54 @@ impl fmt::Display for MemoryFileError {
 
 impl std::error::Error for MemoryFileError {}
 
-/// Opens and locks the file, and warns if it lies on a disk.
+/// Opens and locks the file, or checks that it is the one that was handed over, and warns if it lies on a disk.
 ///
 /// # Errors
 /// When it cannot be had, or has no room.
-pub(super) fn open(path: &Path, limit_bytes: u64) -> Result<File, MemoryFileError> {
-    let system = |error| MemoryFileError::System(path.to_owned(), error);
-    let opened = file::open_private(path).map_err(system)?;
-    if !file::lock(&opened).map_err(system)? {
-        // What stands there is no more than a hint.
-        return Err(MemoryFileError::InUse(path.to_owned(), memory_file_owner(&opened).ok().filter(|pid| *pid != 0)));
-    }
+pub(super) fn open(wanted: &MemoryFile, handed: Option<File>, limit_bytes: u64) -> Result<File, MemoryFileError> {
+    let system = |error| MemoryFileError::System(wanted.clone(), error);
+    let opened = match (handed, wanted) {
+        (None, MemoryFile::At(path)) => open_at(path, wanted)?,
+        (None, MemoryFile::Nameless { .. }) => file::memory("flagstone").map_err(system)?,
+        (Some(file), _) if is_wanted(&file, wanted).map_err(system)? => file,
+        (Some(_), _) => return Err(MemoryFileError::Another(wanted.clone())),
+    };
     if let Some(room) = file::room_bytes(&opened).map_err(system)?
         && room < limit_bytes
     {
-        return Err(MemoryFileError::TooSmall(path.to_owned(), limit_bytes - room));
+        return Err(MemoryFileError::TooSmall(wanted.clone(), limit_bytes - room));
     }
     if !file::is_in_memory(&opened).map_err(system)? {
-        log::warn!("memory file {} lies on no tmpfs: the kernel will write it to disk", path.display());
+        log::warn!("memory file {wanted} lies on no tmpfs: the kernel will write it to disk");
+    }
+    if *wanted == (MemoryFile::Nameless { is_stored: true }) {
+        keep(&opened);
     }
     Ok(opened)
+}
+
+fn open_at(path: &Path, wanted: &MemoryFile) -> Result<File, MemoryFileError> {
+    let system = |error| MemoryFileError::System(wanted.clone(), error);
+    let opened = file::open_private(path).map_err(system)?;
+    if !file::lock(&opened).map_err(system)? {
+        // What stands there is no more than a hint.
+        return Err(MemoryFileError::InUse(wanted.clone(), memory_file_owner(&opened).ok().filter(|pid| *pid != 0)));
+    }
+    Ok(opened)
+}
+
+fn is_wanted(file: &File, wanted: &MemoryFile) -> io::Result<bool> {
+    match wanted {
+        MemoryFile::At(path) => file::is_same(file, path),
+        MemoryFile::Nameless { .. } => file::is_nameless(file),
+    }
+}
+
+/// Gives the service manager a descriptor of it; what it has already it keeps once.
+fn keep(file: &File) {
+    match notify::notify_with(&format!("FDSTORE=1\nFDNAME={STORED_AS}"), &[file.as_fd()]) {
+        Ok(true) => {}
+        Ok(false) => log::warn!("memory_fd_store: no service manager is there, the items end with this process"),
+        Err(error) => log::warn!("memory_fd_store: the service manager cannot be told: {error}"),
+    }
 }

@@ -4,7 +4,9 @@
 //! [`Running::stop`] ends them.
 
 use std::fmt;
+use std::fs::File;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::thread::{self, JoinHandle};
 
 use mio::{Poll, Waker};
@@ -14,6 +16,7 @@ mod client;
 pub mod clock;
 mod datagrams;
 pub mod files;
+mod inherit;
 mod maintenance;
 pub mod memory_file;
 mod populate;
@@ -22,13 +25,17 @@ pub mod roster;
 mod sasl;
 pub mod signals;
 mod slots;
+pub mod takeover;
 mod watch;
 pub mod worker;
 
 use acceptor::{Acceptor, Limits};
 use clock::Clock;
 use files::TokensFile;
+use inherit::Inherited;
 use roster::{Roster, WAKE};
+use signals::{Asked, Signals};
+use takeover::{Door, Fate, Predecessor, TakeoverError};
 use worker::{Worker, WorkerOptions};
 
 pub use crate::auth::OpenError as SaslError;
@@ -36,7 +43,7 @@ use crate::auth::{Authenticator, Tokens};
 use crate::command::{RestartReport, Shared, SharedOptions};
 use crate::config::Config;
 use crate::net::{self, DatagramSocket, Listener};
-use crate::store::{self, Opened, Recovery, Refusal, Store};
+use crate::store::{self, Opened, Recovery, Refusal, Store, memory_file_refusal};
 use crate::sync::Arc;
 use crate::telemetry::watch::{Call, Watch};
 use crate::tls::{self, Certificates};
@@ -48,6 +55,8 @@ pub enum StartError {
     Bind(net::BindError),
     /// The file of `-e` could not be had.
     MemoryFile(memory_file::MemoryFileError),
+    /// The running server's place could not be taken.
+    Takeover(TakeoverError),
     /// The memory for the items could not be had.
     Store(store::OpenError),
     /// The certificates could not be read.
@@ -65,6 +74,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Bind(error) => error.fmt(f),
             Self::MemoryFile(error) => error.fmt(f),
+            Self::Takeover(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
             Self::Certificates(error) => error.fmt(f),
             Self::Tokens(error) => error.fmt(f),
@@ -90,25 +100,47 @@ pub struct Server {
     /// UDP sockets, by worker.
     datagrams: Vec<Vec<DatagramSocket>>,
     store: Store,
-    certificates: Option<Certificates>,
+    certificates: Option<Arc<Certificates>>,
     tokens: Option<(TokensFile, Tokens)>,
     authenticator: Option<Authenticator>,
     /// Of a store on a file: its clock, what is left to recover of another run, and what became of that.
     clock: Option<Clock>,
     left: Option<Recovery>,
     restart: Option<RestartReport>,
+    /// Where the server after this one will ask, and the one before, which ends when this one serves.
+    door: Option<Door>,
+    predecessor: Option<Predecessor>,
 }
 
 /// A server that serves.
 #[derive(Debug)]
 pub struct Running {
     roster: Arc<Roster>,
+    acceptor: Option<JoinHandle<()>>,
     threads: Vec<JoinHandle<()>>,
-    maintenance: JoinHandle<()>,
-    watch: JoinHandle<()>,
     shared: Arc<Shared>,
     clock: Clock,
     tokens_file: Option<TokensFile>,
+    succession: Option<Succession>,
+}
+
+/// What another server needs to go on in this one's place, and this one, if that fails.
+#[derive(Debug)]
+struct Succession {
+    door: Door,
+    config: Config,
+    certificates: Option<Arc<Certificates>>,
+}
+
+/// What became of a server that was to hand over.
+#[derive(Debug)]
+pub enum Handover {
+    /// Another one serves.
+    Done,
+    /// A signal said to stop first.
+    Told(Asked),
+    /// The other one has failed: this server is as it was before its start, with its sockets and its items.
+    Failed(Box<Server>),
 }
 
 impl Server {
@@ -117,26 +149,60 @@ impl Server {
     ///
     /// # Errors
     /// When a file cannot be read or is not what it should be.
-    pub fn certificates(config: &Config) -> Result<Option<Certificates>, StartError> {
-        config.tls.clone().map(Certificates::open).transpose().map_err(StartError::Certificates)
+    pub fn certificates(config: &Config) -> Result<Option<Arc<Certificates>>, StartError> {
+        let opened = config.tls.clone().map(Certificates::open).transpose().map_err(StartError::Certificates)?;
+        Ok(opened.map(Arc::new))
     }
 
-    /// Reads the tokens, opens SASL, reserves the memory and binds the sockets.
+    /// Reads the tokens, opens SASL, binds the sockets and reserves the memory; all this in place of the server that
+    /// runs already, with `--takeover`, which has stopped then. `activated` is what the service manager hands in.
     ///
     /// # Errors
     /// When the machine does not have what the options ask for.
-    pub fn open(config: Config, certificates: Option<Certificates>) -> Result<Self, StartError> {
+    pub fn open(
+        mut config: Config,
+        certificates: Option<Arc<Certificates>>,
+        activated: Vec<(OwnedFd, String)>,
+    ) -> Result<Self, StartError> {
+        // It is read again when a takeover fails: a daemon is in another folder then.
+        config.auth.file = config.auth.file.map(|path| std::path::absolute(&path).unwrap_or(path));
+        let inherited = Inherited::find(&config, activated).map_err(StartError::Takeover)?;
+        Self::open_with(config, certificates, inherited)
+    }
+
+    fn open_with(
+        config: Config,
+        certificates: Option<Arc<Certificates>>,
+        mut inherited: Inherited,
+    ) -> Result<Self, StartError> {
         let tokens = match &config.auth.file {
             None => None,
             Some(path) => Some(TokensFile::open(path).map_err(StartError::Tokens)?),
         };
         let authenticator = if config.auth.sasl { Some(sasl::open().map_err(StartError::Sasl)?) } else { None };
-        let (opened, clock) = open_store(&config)?;
+        let memory = open_memory(&config, inherited.memory.take(), inherited.predecessor.is_some())?;
+        let (listeners, datagrams) = inherited.bind(&config).map_err(StartError::Bind)?;
+        let door = open_door(&config, &mut inherited, (&listeners, &datagrams), memory.as_ref())?;
+        if let Some(predecessor) = &inherited.predecessor {
+            predecessor.stop().map_err(StartError::Takeover)?;
+        }
+        let (opened, clock) = open_store(&config, memory.as_ref())?;
         let Opened { store, left, .. } = opened;
-        let listeners = net::bind(&config.net).map_err(StartError::Bind)?;
-        let datagrams = net::bind_datagrams(&config.net, config.clients.workers).map_err(StartError::Bind)?;
-        let (left, restart) = (left.ok(), None);
-        Ok(Self { config, listeners, datagrams, store, certificates, tokens, authenticator, clock, left, restart })
+        let (left, restart, predecessor) = (left.ok(), None, inherited.predecessor);
+        Ok(Self {
+            config,
+            listeners,
+            datagrams,
+            store,
+            certificates,
+            tokens,
+            authenticator,
+            clock,
+            left,
+            restart,
+            door,
+            predecessor,
+        })
     }
 
     /// The listening sockets, in the order of the options.
@@ -162,6 +228,10 @@ impl Server {
         let wakers = polls.iter().map(waker).collect::<io::Result<Vec<_>>>()?;
         let roster = Arc::new(Roster::new(waker(&accepting)?, wakers));
         let clock = self.clock_or_start();
+        let succession = self.door.map(|door| {
+            let (config, certificates) = (self.config.clone(), self.certificates.clone());
+            Succession { door, config, certificates }
+        });
         let (tokens_file, tokens) = self.tokens.unzip();
         let settings = self.config.settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let shared = Arc::new(Shared::new(SharedOptions {
@@ -187,7 +257,7 @@ impl Server {
         let watch = spawn("watch".to_owned(), move || watch::run(&events, &of_watch))?;
         let drains = watch.thread().clone();
         shared.watch().on_first(Call::new(move || drains.unpark()));
-        let mut threads = Vec::with_capacity(polls.len() + 1);
+        let mut threads = Vec::with_capacity(polls.len() + 3);
         for (number, (poll, datagrams)) in polls.into_iter().zip(self.datagrams).enumerate() {
             let options = WorkerOptions {
                 number,
@@ -201,7 +271,7 @@ impl Server {
             };
             threads.push(spawn(format!("worker-{number}"), || Worker::new(options).run())?);
         }
-        threads.push(spawn("acceptor".to_owned(), || acceptor.run())?);
+        let acceptor = Some(spawn("acceptor".to_owned(), || acceptor.run())?);
         if let Some(population) = shared.store().population() {
             let (store, of_population) = (Arc::clone(shared.store()), Arc::clone(&roster));
             threads.push(spawn("populate".to_owned(), move || populate::run(&store, &of_population, population))?);
@@ -213,7 +283,11 @@ impl Server {
         let (called, woken) = (maintenance.thread().clone(), Arc::clone(&roster));
         shared.store().on_work(move || called.unpark());
         shared.store().on_drain(move || woken.wake_workers());
-        Ok(Running { roster, threads, maintenance, watch, shared, clock, tokens_file })
+        threads.extend([maintenance, watch]);
+        if let Some(predecessor) = self.predecessor {
+            predecessor.release();
+        }
+        Ok(Running { roster, acceptor, threads, shared, clock, tokens_file, succession })
     }
 }
 
@@ -241,35 +315,100 @@ impl Running {
         }
     }
 
-    /// Ends all threads and waits for them. Requests that have been read are answered.
-    pub fn stop(self) {
-        self.roster.stop();
-        let sleepers = [self.maintenance, self.watch];
-        for sleeper in &sleepers {
-            sleeper.thread().unpark();
+    /// Sleeps until a signal arrives, or another server is to go on.
+    pub fn wait(&mut self, signals: &mut Signals) -> Asked {
+        match &mut self.succession {
+            Some(succession) => succession.door.wait(signals),
+            None => signals.wait(),
         }
-        for thread in self.threads.into_iter().chain(sleepers) {
-            if thread.join().is_err() {
-                log::error!("a thread had ended before it was told to");
+    }
+
+    /// Ends all threads and waits for them. Requests that have been read are answered.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    /// The same for another server, which has been let in: sockets and memory are its then.
+    ///
+    /// # Errors
+    /// When it has failed, and so does this one's start.
+    pub fn hand_over(mut self, signals: &mut Signals) -> Result<Handover, StartError> {
+        self.end();
+        let Some(Succession { door, config, certificates }) = self.succession.take() else { return Ok(Handover::Done) };
+        door.say_stopped();
+        let is_activated = door.is_activated;
+        match door.wait_for_successor(signals)? {
+            Fate::Succeeded => Ok(Handover::Done),
+            Fate::Told(asked) => Ok(Handover::Told(asked)),
+            Fate::Alone(given) => {
+                log::error!("the server that was to take over has ended: serving again");
+                drop(self);
+                let inherited = Inherited::of_server(given, is_activated);
+                Ok(Handover::Failed(Box::new(Server::open_with(config, certificates, inherited)?)))
             }
         }
+    }
+
+    fn end(&mut self) {
+        self.roster.close();
+        self.acceptor.take().into_iter().for_each(join);
+        self.roster.stop();
+        for thread in &self.threads {
+            // Maintenance and watch sleep so.
+            thread.thread().unpark();
+        }
+        self.threads.drain(..).for_each(join);
         self.shared.store().end_run(&self.clock.now());
     }
 }
 
-/// The store, in the memory of `-e`'s file or in memory of its own, and the former's clock.
-fn open_store(config: &Config) -> Result<(Opened, Option<Clock>), StartError> {
-    let Some((path, restart)) = &config.memory_file else {
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        log::error!("a thread had ended before it was told to");
+    }
+}
+
+/// The file that the items lie in, if they do. Of one that another server uses it is made sure first that this one can
+/// go on with it.
+fn open_memory(config: &Config, handed: Option<File>, is_in_use: bool) -> Result<Option<File>, StartError> {
+    let Some((wanted, restart)) = &config.memory_file else { return Ok(None) };
+    let file = memory_file::open(wanted, handed, config.store.limit_bytes).map_err(StartError::MemoryFile)?;
+    if is_in_use
+        && let Some(refusal) = memory_file_refusal(&config.store, &file, *restart)?
+        && refusal != Refusal::Asked
+    {
+        return Err(StartError::Takeover(TakeoverError::Items(refusal)));
+    }
+    Ok(Some(file))
+}
+
+/// Where the next server will ask for these sockets and this memory.
+fn open_door(
+    config: &Config,
+    inherited: &mut Inherited,
+    (listeners, datagrams): (&[Listener], &[Vec<DatagramSocket>]),
+    memory: Option<&File>,
+) -> Result<Option<Door>, StartError> {
+    let Some(path) = &config.takeover else { return Ok(None) };
+    let sockets = listeners.iter().map(AsFd::as_fd).chain(datagrams.iter().flatten().map(AsFd::as_fd));
+    let all = sockets.chain(memory.map(AsFd::as_fd));
+    let given = all.map(|descriptor| descriptor.try_clone_to_owned()).collect::<io::Result<Vec<_>>>()?;
+    let door = Door::open(path, inherited.door.take(), given, inherited.is_activated);
+    door.map(Some).map_err(|error| StartError::Takeover(TakeoverError::Talk(error)))
+}
+
+/// The store, in the memory of a file or in memory of its own, and the former's clock.
+fn open_store(config: &Config, memory: Option<&File>) -> Result<(Opened, Option<Clock>), StartError> {
+    let (Some((wanted, restart)), Some(file)) = (&config.memory_file, memory) else {
         let store = Store::open(&config.store).map_err(StartError::Store)?;
         return Ok((Opened { store, nanos: 0, left: Err(Refusal::Empty) }, None));
     };
-    let file = memory_file::open(path, config.store.limit_bytes).map_err(StartError::MemoryFile)?;
     let moment = Clock::moment()?;
-    let opened = Store::open_on(&config.store, &file, *restart, &moment).map_err(StartError::Store)?;
+    let opened = Store::open_on(&config.store, file, *restart, &moment).map_err(StartError::Store)?;
     if let Err(refusal) = &opened.left
         && *refusal != Refusal::Empty
     {
-        log::warn!("memory file {}: starting empty: {refusal}", path.display());
+        log::warn!("memory file {wanted}: starting empty: {refusal}");
     }
     let clock = Clock::resume(&moment, opened.nanos);
     Ok((opened, Some(clock)))

@@ -51,6 +51,12 @@ impl Server {
         Ok(asked)
     }
 
+    /// Whether another server ends when this one serves.
+    #[must_use]
+    pub fn takes_over(&self) -> bool {
+        self.predecessor.is_some()
+    }
+
     /// The clock of a store on a file goes on where that of the run before stood.
     pub(super) fn clock_or_start(&self) -> Clock {
         self.clock.unwrap_or_else(Clock::start)

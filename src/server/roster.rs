@@ -22,6 +22,8 @@ pub struct Roster {
     acceptor: Waker,
     /// Set while the acceptor leaves connections in the backlog; who closes one then wakes it.
     is_paused: AtomicBool,
+    /// Set before `is_stopping`: nobody is accepted any more.
+    is_closed: AtomicBool,
     is_stopping: AtomicBool,
 }
 
@@ -45,6 +47,7 @@ impl Roster {
             mailboxes: workers.into_iter().map(mailbox).collect(),
             acceptor,
             is_paused: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
         }
     }
@@ -99,11 +102,25 @@ impl Roster {
         !self.is_paused.load(Ordering::Relaxed)
     }
 
-    /// Tells every thread to end, and wakes it.
+    /// Tells the acceptor to end, and wakes it: who comes from then on stays in the backlog. A client that is closed by
+    /// what follows and connects again is not let in only to be closed once more.
+    pub fn close(&self) {
+        // Release, as in `stop`.
+        self.is_closed.store(true, Ordering::Release);
+        self.wake_acceptor();
+    }
+
+    /// Whether nobody is to be accepted any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        // Acquire: pairs with the Release of `close`.
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    /// Tells every other thread to end, and wakes it.
     pub fn stop(&self) {
         // Release: what was done before is seen by who ends because of it.
         self.is_stopping.store(true, Ordering::Release);
-        self.wake_acceptor();
         self.wake_workers();
     }
 

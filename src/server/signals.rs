@@ -3,10 +3,16 @@
 //! SIGPIPE needs nothing here: Rust's runtime ignores it, and a write to a client that left is an error.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::SignalOnly;
 
-/// What a signal asks for.
+use crate::sys::descriptors;
+
+/// What a signal asks for, or another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// SIGTERM or SIGINT: end now.
@@ -15,11 +21,13 @@ pub enum Asked {
     StopGracefully,
     /// SIGHUP: read files again.
     Reload,
+    /// Another server is to go on in this one's place.
+    HandOver,
 }
 
 /// Where signals arrive from the moment it exists.
 #[derive(Debug)]
-pub struct Signals(signal_hook::iterator::Signals);
+pub struct Signals(SignalDelivery<UnixStream, SignalOnly>);
 
 impl Signals {
     /// Takes over the four signals.
@@ -27,7 +35,8 @@ impl Signals {
     /// # Errors
     /// When descriptors run out or the kernel refuses a handler.
     pub fn catch() -> io::Result<Self> {
-        signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGUSR1, SIGHUP]).map(Self)
+        let (read, write) = UnixStream::pair()?;
+        SignalDelivery::with_pipe(read, write, SignalOnly, [SIGTERM, SIGINT, SIGUSR1, SIGHUP]).map(Self)
     }
 
     /// Whether a signal has arrived that says to stop; others that have are forgotten.
@@ -35,10 +44,29 @@ impl Signals {
         self.0.pending().map(asked).find(|asked| *asked != Asked::Reload)
     }
 
+    /// A signal that has arrived; there may be others.
+    pub fn pending(&mut self) -> Option<Asked> {
+        self.0.pending().next().map(asked)
+    }
+
     /// Sleeps until a signal arrives.
     pub fn wait(&mut self) -> Asked {
-        // Only a handle that nobody has could end the iterator.
-        self.0.forever().next().map_or(Asked::Stop, asked)
+        loop {
+            if let Some(asked) = self.pending() {
+                return asked;
+            }
+            if let Err(error) = descriptors::wait(&[self.as_fd()], None) {
+                log::error!("cannot wait for signals: {error}");
+                return Asked::Stop;
+            }
+        }
+    }
+}
+
+impl AsFd for Signals {
+    /// What can be read when a signal has arrived.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.get_read().as_fd()
     }
 }
 

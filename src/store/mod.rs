@@ -33,7 +33,7 @@ pub use self::operations::large::{Incoming, Room};
 pub use self::operations::walk::{ClassWalk, Held, Walk, Walked};
 pub use self::policy::curve::{CurveReport, HitRatios};
 pub use self::policy::line::Claim;
-pub use self::recovery::{Opened, Recovery, Share, memory_file_owner};
+pub use self::recovery::{Opened, Recovery, Share, memory_file_owner, memory_file_refusal};
 pub use self::shared::Store;
 pub use self::words::options::Options;
 pub use self::words::outcome::{

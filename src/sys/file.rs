@@ -7,6 +7,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::statfs::{self, FsType, fstatfs};
 use nix::unistd::geteuid;
 
@@ -33,6 +34,35 @@ pub fn open_private(path: &Path) -> io::Result<File> {
     }
     file.set_permissions(Permissions::from_mode(MODE))?;
     Ok(file)
+}
+
+/// Makes a file of memory that has no path: it is there as long as a process has a descriptor of it.
+///
+/// # Errors
+/// When the kernel has none, or the name is not one.
+pub fn memory(name: &str) -> io::Result<File> {
+    Ok(memfd_create(name, MFdFlags::MFD_CLOEXEC)?.into())
+}
+
+/// Whether this file is the one at a path.
+///
+/// # Errors
+/// When the kernel does not say.
+pub fn is_same(file: &File, path: &Path) -> io::Result<bool> {
+    let metadata = file.metadata()?;
+    match std::fs::metadata(path) {
+        Ok(other) => Ok((metadata.dev(), metadata.ino()) == (other.dev(), other.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether no path leads to a file.
+///
+/// # Errors
+/// When the kernel does not say.
+pub fn is_nameless(file: &File) -> io::Result<bool> {
+    Ok(file.metadata()?.nlink() == 0)
 }
 
 /// Locks a file for this process and those it forks, until the last of them ends; false when another has it.

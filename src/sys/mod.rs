@@ -4,6 +4,7 @@
 pub mod beside;
 pub mod clock;
 pub mod cyrus;
+pub mod descriptors;
 pub mod events;
 pub mod file;
 pub mod lanes;

@@ -18,6 +18,12 @@ pub fn is_root() -> bool {
     Uid::current().is_root() || Uid::effective().is_root()
 }
 
+/// The number of the user whose rights hold.
+#[must_use]
+pub fn own_number() -> u32 {
+    Uid::effective().as_raw()
+}
+
 /// Looks a user up by name; `None` when there is none.
 #[must_use]
 pub fn find_user(name: &str) -> Option<User> {

@@ -3,8 +3,9 @@
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::RwLock;
 
 /// Keys of each client.
@@ -55,7 +56,29 @@ pub(crate) struct Client {
     maybe_flushed: bool,
 }
 
-type Stream = BufReader<UnixStream>;
+/// Where a server is.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    Unix(PathBuf),
+    /// On this machine.
+    Tcp(u16),
+}
+
+/// A socket of either kind.
+trait Wire: Read + Write {}
+
+impl<T: Read + Write> Wire for T {}
+
+type Stream = BufReader<Box<dyn Wire>>;
+
+impl Place {
+    fn connect(&self) -> io::Result<Stream> {
+        Ok(BufReader::new(match self {
+            Self::Unix(path) => Box::new(UnixStream::connect(path)?),
+            Self::Tcp(port) => Box::new(TcpStream::connect(("127.0.0.1", *port))?),
+        }))
+    }
+}
 
 impl Client {
     pub(crate) fn new(number: u64) -> Self {
@@ -72,8 +95,7 @@ impl Client {
         flushes_in_this_run: bool,
         mut on_step: impl FnMut(),
     ) -> bool {
-        let Ok(stream) = UnixStream::connect(socket) else { return false };
-        let mut stream = BufReader::new(stream);
+        let Ok(mut stream) = Place::Unix(socket.to_owned()).connect() else { return false };
         let mut may_flush = flushes_in_this_run;
         loop {
             if may_flush && self.random.below(100) == 0 {
@@ -93,6 +115,44 @@ impl Client {
         }
     }
 
+    /// Works on until it is told that this is enough; who closes its connection is connected to again at once. How
+    /// often that was.
+    pub(crate) fn work_on(&mut self, place: &Place, mut goes_on: impl FnMut() -> bool) -> u32 {
+        let mut closed = 0;
+        loop {
+            let mut stream = place.connect().expect("nobody is refused");
+            if self.settle(&mut stream).is_ok() {
+                loop {
+                    if !goes_on() {
+                        return closed;
+                    }
+                    if self.step(&mut stream).is_err() {
+                        break;
+                    }
+                }
+            }
+            closed += 1;
+        }
+    }
+
+    /// Finds out what became of the key in work when the connection was closed.
+    fn settle(&mut self, stream: &mut Stream) -> io::Result<()> {
+        let Some((key, wanted)) = &self.open else { return Ok(()) };
+        let found = fetch(stream, key)?;
+        let is_as = |item: Option<&Item>| match (item, &found) {
+            (Some(item), Some(found)) => item.value == found.value && item.flags == found.flags,
+            (None, None) => true,
+            _ => false,
+        };
+        assert!(is_as(wanted.as_ref()) || is_as(self.items.get(key)), "{key} is half changed, or gone");
+        match found {
+            Some(found) => drop(self.items.insert(key.clone(), found)),
+            None => drop(self.items.remove(key)),
+        }
+        self.open = None;
+        Ok(())
+    }
+
     /// Takes in how many flushes have been acknowledged.
     pub(crate) fn note_flushes(&mut self, count: u64) {
         if self.flushes != count {
@@ -108,7 +168,7 @@ impl Client {
 
     /// Makes so many changes.
     pub(crate) fn do_some(&mut self, socket: &Path, count: u32) {
-        let mut stream = BufReader::new(UnixStream::connect(socket).expect("it listens"));
+        let mut stream = Place::Unix(socket.to_owned()).connect().expect("it listens");
         for _ in 0..count {
             self.step(&mut stream).expect("it serves");
         }
@@ -150,7 +210,7 @@ impl Client {
 
     /// Every key has what it must have.
     pub(crate) fn verify(&mut self, socket: &Path) {
-        let mut stream = BufReader::new(UnixStream::connect(socket).expect("it listens"));
+        let mut stream = Place::Unix(socket.to_owned()).connect().expect("it listens");
         for number in 0..KEYS {
             let key = format!("key:{}:{number}", self.number);
             let found = fetch(&mut stream, &key).expect("it serves");

@@ -5,6 +5,7 @@
 
 mod client;
 mod server;
+mod upgrade;
 
 use std::sync::RwLock;
 use std::sync::mpsc::channel;

@@ -1,12 +1,15 @@
 //! The program, started on a file of memory and ended in all ways.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use flagstone::sys::file::room_bytes;
+
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_flagstone");
 
 /// What the tests take of a file system together: each begins with room for its largest `-m`.
 const ROOM_BYTES: u64 = 1 << 30;
@@ -42,28 +45,57 @@ impl Drop for Folder {
     }
 }
 
+/// Reads on to the end: what a server says must not stop it.
+fn read_lines(stderr: impl BufRead, sees: &Sender<String>) {
+    for line in stderr.lines().map_while(Result::ok) {
+        // Who is not interested any more does not listen.
+        drop(sees.send(line));
+    }
+}
+
 /// A server that has said it serves.
 pub(crate) struct Server {
     child: Child,
     socket: PathBuf,
+    lines: Receiver<String>,
+    /// What was read of them.
+    said: String,
 }
 
 impl Server {
     pub(crate) fn start(folder: &Folder, flags: &[&str]) -> Self {
         let socket = folder.path("socket");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_flagstone"));
-        command.arg("-v").arg("-e").arg(folder.path("memory")).arg("-s").arg(&socket).args(flags);
-        let mut child = command.env_remove("RUST_LOG").stderr(Stdio::piped()).spawn().expect("the program");
-        let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
-        let mut said = String::new();
-        while !said.contains("serving") {
-            let n = stderr.read_line(&mut said).expect("text");
-            assert!(n > 0 && !said.contains("starting empty"), "it does not serve what was left: {said}");
+        let mut command = Command::new(PROGRAM);
+        command.arg("-e").arg(folder.path("memory")).arg("-s").arg(&socket).args(flags);
+        Self::start_by(command, socket)
+    }
+
+    /// One that listens at this socket, among others.
+    pub(crate) fn start_by(mut command: Command, socket: PathBuf) -> Self {
+        let mut child = command.arg("-v").env_remove("RUST_LOG").stderr(Stdio::piped()).spawn().expect("the program");
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let (sees, lines) = channel();
+        let mut server = Self { child, socket, lines, said: String::new() };
+        std::thread::Builder::new().spawn(move || read_lines(stderr, &sees)).expect("a thread");
+        let said = server.wait_for("serving, ");
+        assert!(!said.contains("starting empty"), "it does not serve what was left: {said}");
+        server
+    }
+
+    /// Waits until it has said that; all that it has said.
+    pub(crate) fn wait_for(&mut self, word: &str) -> &str {
+        while !self.said.contains(word) {
+            let line = self.lines.recv();
+            assert!(line.is_ok(), "it ended before it said {word}: {}", self.said);
+            self.said.extend(line.into_iter().chain(["\n".to_owned()]));
         }
-        // What it says from now on is read by nobody, and must not stop it.
-        let read_on = move || drop(stderr.read_to_end(&mut Vec::new()));
-        std::thread::Builder::new().spawn(read_on).expect("a thread");
-        Self { child, socket }
+        &self.said
+    }
+
+    /// Waits for its end, which must be one in order.
+    pub(crate) fn wait(mut self) {
+        let status = self.child.wait().expect("a child");
+        assert!(status.success(), "{status}");
     }
 
     pub(crate) fn socket(&self) -> PathBuf {

@@ -3,7 +3,7 @@
 use crate::certificates::{Authority, Encrypted, VERSIONS};
 use crate::client::{Client, pattern, value_bytes};
 use crate::commandline::expect_refusal;
-use crate::server::{Directory, wait_for};
+use crate::server::{Directory, Server, wait_for};
 use std::fs;
 
 #[test]
@@ -214,4 +214,23 @@ fn what_cannot_be_is_refused_at_the_start() {
     expect_refusal(&["-Z", "-o", &good, "-p", "0"], 64, "You cannot enable SSL without a TCP port.");
     expect_refusal(&["-l", "notls:127.0.0.1"], 64, "'notls' option is valid only when SSL is enabled");
     expect_refusal(&["-o", "ssl_verify_mode=4"], 1, "Invalid ssl_verify_mode.");
+}
+
+#[test]
+fn a_server_takes_over_listeners_that_speak_tls() {
+    let doors = Directory::new();
+    let door = doors.text("door");
+    let own = ["-l", "127.0.0.1,notls:127.0.0.1:0", "-p", "-1", "-m", "64", "--takeover", &door];
+    let mut old = Encrypted::start_listening(&own);
+    let mut client = old.client();
+    client.set("a", "hello");
+    let files = ["chain", "key"].map(|name| old.directory.text(name));
+    let list = format!("ssl_chain_cert={},ssl_key={}", files[0], files[1]);
+    let new = Server::start_listening(&[&["-Z", "-o", &list, "-t", "2"], &own[..]].concat());
+    assert!(old.server.wait_exit().success());
+    client.expect_closed();
+    assert_eq!(new.ports(), old.server.ports());
+    Client::connect_tls(new.address(), &old.authority.config(&VERSIONS, None)).expect_value("a", "hello");
+    let plain = new.ports()[1].1;
+    Client::connect(([127, 0, 0, 1], plain).into()).expect_value("a", "hello");
 }

@@ -483,3 +483,22 @@ fn a_flood_of_garbage_keeps_nobody_from_being_served() {
     }
     Asker::new(&server).expect_silence();
 }
+
+#[test]
+fn sockets_go_from_server_to_server() {
+    let doors = Directory::new();
+    let door = doors.text("door");
+    let mut server = started(&["-t", "2", "--takeover", &door]);
+    let mut asker = Asker::new(&server);
+    asker.expect("set a 0 0 1\r\n1\r\n", "STORED\r\n");
+    for threads in ["2", "4", "1"] {
+        let next = started(&["-t", threads, "--takeover", &door]);
+        assert!(server.wait_exit().success());
+        assert_eq!(next.ports(), server.ports());
+        server = next;
+        for mut asker in [Asker::new(&server), Asker::new(&server)] {
+            asker.expect("mg a v\r\n", "VA 1\r\n1\r\n");
+        }
+        asker.expect("mg a v\r\n", "VA 1\r\n1\r\n");
+    }
+}

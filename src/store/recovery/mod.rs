@@ -13,5 +13,5 @@ mod pages;
 #[cfg(not(loom))]
 mod tests;
 
-pub use self::open::{Opened, memory_file_owner};
+pub use self::open::{Opened, memory_file_owner, memory_file_refusal};
 pub use self::pages::{Recovery, Share};

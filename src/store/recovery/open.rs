@@ -40,6 +40,22 @@ pub fn memory_file_owner(file: &File) -> io::Result<u64> {
     Ok(u64::from_le_bytes(bytes))
 }
 
+/// Whether what a file holds would be kept, as far as that can be seen while another process uses it.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn memory_file_refusal(options: &Options, file: &File, restart: Restart) -> io::Result<Option<Refusal>> {
+    Ok(read_fixed(options, file, restart)?.err())
+}
+
+fn read_fixed(options: &Options, file: &File, restart: Restart) -> io::Result<Result<Fixed, Refusal>> {
+    Ok(match Fixed::read(file)? {
+        Ok(_) if restart.reset => Err(Refusal::Asked),
+        Ok(fixed) if fixed.with_cas != options.cas => Err(Refusal::Cas),
+        read => read,
+    })
+}
+
 impl Store {
     /// A store in the memory of a file, which nobody else has open: with what another run left there, or empty.
     ///
@@ -64,9 +80,7 @@ impl Store {
         restart: Restart,
         moment: &Moment,
     ) -> io::Result<Result<Opened, Refusal>> {
-        let fixed = match Fixed::read(file)? {
-            Ok(_) if restart.reset => return Ok(Err(Refusal::Asked)),
-            Ok(fixed) if fixed.with_cas != options.cas => return Ok(Err(Refusal::Cas)),
+        let fixed = match read_fixed(options, file, restart)? {
             Ok(fixed) => fixed,
             Err(refusal) => return Ok(Err(refusal)),
         };
