@@ -53,21 +53,21 @@ impl Connection {
         if !matches!(self.state, State::Ready) || turn.requests_left == 0 || turn.logged_as.is_some() {
             return None;
         }
-        let first = PlainAhead::<F>::read(
-            input,
-            0,
-            #[inline(always)]
-            |key| known.unwrap_or_else(|| turn.commands.hash_of(key)),
-        )?;
-        if known.is_some() || first.end >= input.len() {
-            return Some(self.serve_plain_hashed(&first.head, first.hash, input, turn));
-        }
+        let head = F::parse(input)?;
+        let end = head.whole_len();
+        let is_alone = known.is_some() || end >= input.len();
+        // Before it is hashed: of a run all gets are.
         if F::COMES_IN_RUNS
+            && !is_alone
             && let Some(step) = serve_gets::<F>(input, turn)
         {
             return Some(step);
         }
-        Some(self.serve_together(first, input, turn))
+        let hash = known.unwrap_or_else(|| turn.commands.hash_of(head.key()));
+        if is_alone {
+            return Some(self.serve_plain_hashed(&head, hash, input, turn));
+        }
+        Some(self.serve_together(PlainAhead { head, hash, end }, input, turn))
     }
 
     #[inline(never)]
@@ -137,8 +137,9 @@ struct GetAhead<'i, F> {
 #[inline(never)]
 fn serve_gets<F: PlainForm>(input: &[u8], turn: &mut Turn<'_>) -> Option<Step> {
     let mut used = 0;
+    // Filled anew each time: what is behind the count is of the time before.
+    let mut gets = [const { None }; KEYS_MAX];
     loop {
-        let mut gets = [const { None }; KEYS_MAX];
         let count = read_gets::<F>(&input[used..], turn, &mut gets);
         if count < 2 {
             break;
@@ -149,6 +150,9 @@ fn serve_gets<F: PlainForm>(input: &[u8], turn: &mut Turn<'_>) -> Option<Step> {
             }
             used += get.len;
             get_hashed(get.key, get.hash, get.form, turn);
+        }
+        if count < KEYS_MAX {
+            break;
         }
     }
     (used > 0).then(|| Step::on(used))
@@ -164,7 +168,8 @@ fn read_gets<'i, F: PlainForm>(
     let mut hints = [Hint::default(); KEYS_MAX];
     let mut rest = input;
     let mut count = 0;
-    for (place, hint) in gets.iter_mut().zip(&mut hints).take(turn.requests_left) {
+    let most = turn.requests_left.min(KEYS_MAX);
+    for (place, hint) in gets[..most].iter_mut().zip(&mut hints) {
         let Some(PlainHead { plain: Plain::Get(key), form, len }) = F::parse(rest) else { break };
         let hash = turn.commands.hash_of(key);
         *hint = turn.commands.ask_for_place(hash);

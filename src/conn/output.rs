@@ -111,14 +111,14 @@ impl Output {
         match item.value {
             Value::Unwanted => asked.push_found(&mut self.bytes, &hit),
             Value::Whole(value) => asked.push_hit(&mut self.bytes, fetch, &hit, value),
-            Value::Pinned(pinned) => self.push_pinned(asked, fetch, &hit, pinned),
+            Value::Pinned(pinned) => self.push_pinned(*asked, *fetch, hit, pinned),
         }
     }
 
-    /// Appends a hit with a large value.
+    /// Appends a hit with a large value. What it is told comes by value: so it stays in registers for all others.
     #[inline(never)]
-    fn push_pinned(&mut self, asked: &Asked<'_>, fetch: &Fetch<'_>, hit: &Hit<'_>, pinned: Pinned) {
-        asked.push_hit_head(&mut self.bytes, fetch, hit, pinned.len());
+    fn push_pinned(&mut self, asked: Asked<'_>, fetch: Fetch<'_>, hit: Hit<'_>, pinned: Pinned) {
+        asked.push_hit_head(&mut self.bytes, &fetch, &hit, pinned.len());
         self.large_unsent += pinned.len();
         self.large.push_back(Large { at: self.bytes.len(), pinned, sent: 0 });
         asked.push_hit_tail(&mut self.bytes);

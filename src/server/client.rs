@@ -457,6 +457,14 @@ impl Client {
             Some(session) => write_secure(&mut self.stream, session, output, context.buffers, commands),
             None => write_all(&mut self.stream, output, commands),
         };
+        if written != Written::All {
+            self.note_unwritten(written, context);
+        }
+        written
+    }
+
+    #[cold]
+    fn note_unwritten(&mut self, written: Written, context: &mut TurnContext<'_>) {
         match written {
             Written::All => {}
             Written::Blocked => {
@@ -467,7 +475,6 @@ impl Client {
             }
             Written::Gone => context.turn.output.discard(context.turn.commands),
         }
-        written
     }
 
     /// What the connection's wish means, its output being written; `None`: on with it in this turn.

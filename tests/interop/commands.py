@@ -91,6 +91,8 @@ class Generator:
         self.random = random.Random(seed)
         self.full, self.only_counted = full, only_counted
         self.numbers = NUMBER_KEYS
+        # Keys of text that are counted with, too.
+        self.odd = self.random.sample(TEXT_KEYS + ODD_KEYS, 8)
         self.meta = MetaCommands(self, full)
         self.past = b"%d" % (int(time.time()) - 100_000)
         self.kinds, self.weights = zip(*self._kinds())
@@ -106,8 +108,7 @@ class Generator:
         memcached writes an incr in place only while no reply that is still to be
         sent holds the item, so the padding it leaves would depend on the kernel.
         """
-        odd = self.random.sample(TEXT_KEYS + ODD_KEYS, 1)
-        self.counted = self.random.sample(NUMBER_KEYS, 4) + odd
+        self.counted = self.random.sample(NUMBER_KEYS, 4) + self.random.sample(self.odd, 1)
         self.fetched = [key for key in SMALL_KEYS if key not in self.counted]
 
     def _kinds(self):
@@ -161,22 +162,25 @@ class Generator:
             return self.random.choice(NUMBERS)
         size = self.random.choices(
             [0, self.random.randrange(1, 100), self.random.randrange(100, 5000)], [1, 20, 3])[0]
-        if self.random.random() < 0.06:
+        if not self.is_counted(key) and self.random.random() < 0.06:
             return self.chunkful(key)
         if key in LARGE_KEYS:
             size = self.random.choice([20_000, 100_000, 300_000, 600_000, 1_000_000])
         return self.data(size)
 
+    def is_counted(self, key):
+        """Whether it may hold a number: then nothing as long as a chunk, which memcached would take for one."""
+        return key in NUMBER_KEYS or key in self.odd
+
     def chunkful(self, key):
         """A value whose item about fills a chunk: an exptime or a mark more, and it does not fit."""
         chunks = CHUNKS_LEAST if self.random.random() < 0.3 else self.random.randint(CHUNKS_LEAST, 2000)
         size = PAGE_BYTES // chunks - len(key) + self.random.randint(-40, 0)
-        # One that begins with a digit could be a number, and above 16 KiB one to memcached alone.
-        return b"x" + self.data(size - 1) if size > 1 else b""
+        return self.data(max(size, 0))
 
     def piece(self, key):
         """What is put at an end of a value; it makes no number longer than it could be stored."""
-        return self.random.choice([b"9 ", b"x", b""]) if key in NUMBER_KEYS else self.value(key)
+        return self.random.choice([b"9 ", b"x", b""]) if self.is_counted(key) else self.value(key)
 
     def data(self, size):
         """Random bytes, line ends among them."""

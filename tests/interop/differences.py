@@ -106,7 +106,7 @@ TABLE = [
     ),
     Difference(
         "chunked-number",
-        "a value in chunks, above 16 KiB, is no number to incr and decr, whatever it begins with",
+        "a value in chunks, some 16 KiB and more, is no number to incr and decr, whatever it begins with",
         "keeps values in one piece up to 512 KB",
         "3 Classic commands: incr, decr, chunked items",
     ),

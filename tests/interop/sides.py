@@ -8,6 +8,7 @@ answer. What comes back is checked for its headers and joined to a stream.
 import socket
 import ssl
 import struct
+import time
 
 from replies import Uniques
 from servers import flagstone_binary
@@ -24,6 +25,9 @@ FRAMES_A_DATAGRAM_MAX = 5
 VALUE_BYTES_MAX = 17_000
 KERNEL_BYTES_A_BYTE = 2
 ROOM_WANTED_BYTES = 64 << 20
+# Less than the kernel keeps for a server's socket where nobody has asked for more, and what a datagram takes of it.
+UNREAD_BYTES_MAX = 190_000
+UNREAD_SECONDS_MAX = 30
 # Beyond what the system allows everybody: Python has no name for it.
 SO_RCVBUFFORCE = 33
 UNANSWERED = [b"", b"x", b"get k1\r\n", b"\0\1\0\0\0\1\0\0", b"\0\1\0\0\0\2\0\0get k1\r\n", b"\0\1\0\1\0\2\0\0get k1\r\n",
@@ -122,7 +126,7 @@ class DatagramSide(Side):
 
     def __init__(self, server):
         super().__init__(server)
-        self.id = 0
+        self.id, self.unread = 0, 0
         # memcached sends a datagram for each key of a line, and one without a byte for a key that is not there.
         self.may_be_empty = server.binary != flagstone_binary()
 
@@ -175,7 +179,16 @@ class DatagramSide(Side):
         _, datagram = self.pieces.pop()
         if HEADER.size < len(datagram) and datagram not in UNANSWERED:
             self.asked.append(HEADER.unpack_from(datagram)[0])
+        self._wait_for_room(len(datagram) * 5 // 4 + 1000)
         self.link.send(datagram)
+
+    def _wait_for_room(self, wanted):
+        """What the server's socket has no room for is lost: waits until the server has read what was sent."""
+        deadline = time.monotonic() + UNREAD_SECONDS_MAX
+        while self.unread and self.unread + wanted > UNREAD_BYTES_MAX and time.monotonic() < deadline:
+            self.unread = unread_bytes(self.server.datagram_port)
+            time.sleep(0.001 if self.unread else 0)
+        self.unread += wanted
 
     def _receive(self):
         try:
@@ -201,6 +214,13 @@ class DatagramSide(Side):
 
     def done(self, marks):
         return self.closed or (super().done(marks) and self.expected == 0)
+
+
+def unread_bytes(port):
+    """What waits in the kernel for a server's sockets of this port."""
+    with open("/proc/net/udp", encoding="ascii") as table:
+        rows = [row.split() for row in table][1:]
+    return sum(int(row[4].split(":")[1], 16) for row in rows if int(row[1].split(":")[1], 16) == port)
 
 
 def pieces_of(data, cuts):

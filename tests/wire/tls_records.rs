@@ -176,13 +176,31 @@ struct Forger {
 }
 
 impl Forger {
-    /// Takes over the client's direction of a session of TLS 1.3.
+    /// Takes over the client's direction of a session.
     fn of(session: ClientConnection) -> Self {
-        assert_eq!(session.negotiated_cipher_suite().expect("agreed").suite(), CipherSuite::TLS13_AES_256_GCM_SHA384);
+        let suite = session.negotiated_cipher_suite().expect("agreed").suite();
+        assert!(
+            [CipherSuite::TLS13_AES_256_GCM_SHA384, CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]
+                .contains(&suite)
+        );
         let secrets = session.dangerous_extract_secrets().expect("it is allowed");
         let (sequence, ConnectionTrafficSecrets::Aes256Gcm { key, iv }) = secrets.tx else { unreachable!("as agreed") };
         let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_ref()).expect("it has the right length"));
         Self { key, iv: iv.as_ref().to_vec(), sequence }
+    }
+
+    /// One of TLS 1.2, where half the nonce stands in it.
+    fn older_record(&mut self, kind: u8, plain: &[u8]) -> Vec<u8> {
+        let sequence = self.sequence.to_be_bytes();
+        self.sequence += 1;
+        let nonce = <[u8; NONCE_LEN]>::try_from([&self.iv[..4], &sequence].concat()).expect("it has the right length");
+        let of_plain = u16::try_from(plain.len()).expect("it is short").to_be_bytes();
+        let about = [&sequence[..], &[kind, 3, 3], &of_plain].concat();
+        let mut sealed = plain.to_vec();
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        self.key.seal_in_place_append_tag(nonce, Aad::from(about), &mut sealed).expect("it is short");
+        let len = u16::try_from(sequence.len() + sealed.len()).expect("it is short").to_be_bytes();
+        [&[kind, 3, 3, len[0], len[1]], &sequence[..], &sealed].concat()
     }
 
     fn record(&mut self, kind: u8, plain: &[u8]) -> Vec<u8> {
@@ -198,6 +216,41 @@ impl Forger {
         self.key.seal_in_place_append_tag(nonce, Aad::from(header), &mut inner).expect("it is short");
         [&header[..], &inner].concat()
     }
+}
+
+/// The kind of the next record.
+fn read_record(socket: &mut impl Read) -> u8 {
+    let mut header = [0; 5];
+    socket.read_exact(&mut header).expect("it is answered");
+    let mut body = vec![0; usize::from(u16::from_be_bytes([header[3], header[4]]))];
+    socket.read_exact(&mut body).expect("it is answered");
+    header[0]
+}
+
+/// Until it is told so it would wait, and OpenSSL's clients do.
+#[test]
+fn who_wants_to_shake_hands_again_is_told_no() {
+    const ALERT: u8 = 21;
+    const HANDSHAKE: u8 = 22;
+    const DATA: u8 = 23;
+    let encrypted = Encrypted::start(&[]);
+    let mut config = encrypted.authority.config(&[VERSIONS[0]], None);
+    Arc::get_mut(&mut config).expect("nobody has it yet").enable_secret_extraction = true;
+    let mut client = Client::connect_tls(encrypted.server.address(), &config);
+    client.expect_missing("a");
+    let (session, mut socket) = client.into_parts();
+    let mut forger = Forger::of(session);
+    let name = "localhost".try_into().expect("a name");
+    let hello = words(&mut ClientConnection::new(config, name).expect("a session"));
+    socket.write_all(&forger.older_record(HANDSHAKE, &hello[5..])).expect("it is taken");
+    assert_eq!(read_record(&mut socket), ALERT);
+    socket.write_all(&forger.older_record(DATA, b"get a\r\n")).expect("it is taken");
+    assert_eq!(read_record(&mut socket), DATA);
+    // It may ask once, so that nobody keeps the server busy with it.
+    socket.write_all(&forger.older_record(HANDSHAKE, &hello[5..])).expect("it is taken");
+    assert_eq!(read_record(&mut socket), ALERT);
+    socket.read_exact(&mut [0]).expect_err("it is closed");
+    assert_eq!(encrypted.client().stat("ssl_proto_errors"), 1);
 }
 
 #[test]

@@ -127,6 +127,11 @@ impl Client {
             // What is behind its farewell is nothing: the next turn ends it.
             self.is_readable = true;
         }
+        // Of a client that asks TLS itself for something (another handshake, which it is refused) this may be all the
+        // answer. What the socket does not take goes before the next one.
+        if !session.unsent().is_empty() && flush(&mut self.stream, session) == Written::Gone {
+            return Err(Verdict::Gone(CloseReason::Error));
+        }
         if len == 0 {
             return Err(if self.is_readable { Verdict::Again } else { Verdict::Idle });
         }
