@@ -1,11 +1,13 @@
 //! The command line, memcached's: from the arguments to a [`Config`] in which everything is checked.
 //!
-//! Nothing is opened or started here, and nothing is asked of the machine but a seed.
+//! Nothing is started here, no file is opened but that of `--config`, and nothing is asked of the machine but a seed.
 
 mod background;
 mod exit;
 mod extended;
+mod file;
 mod flags;
+mod given;
 mod help;
 mod numbers;
 mod settings;
@@ -15,14 +17,13 @@ use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
 
-use clap::ArgMatches;
-
 use crate::net::{self, Endpoint, Port, Spoken, parse_mode};
 use crate::protocol::Dialect;
 use crate::tls::ClientCertificate;
 use crate::{auth, command, limits, store};
 pub use exit::{Exit, Output, USAGE};
 use extended::Extended;
+use given::Flags;
 use numbers::{parse_factor, parse_integer, parse_megabytes, parse_size};
 
 /// Exit status of memcached for a number out of its bounds.
@@ -105,8 +106,7 @@ impl Config {
     /// # Errors
     /// When they ask for a text (`-h`, `-V`, `-i`), or are wrong in memcached's eyes or ours.
     pub fn from_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, Exit> {
-        let flags = Flags(flags::parse(args.into_iter().collect())?);
-        flags.answer_texts()?;
+        let flags = Flags::parse(args.into_iter().collect())?;
         flags.refuse_beside_sasl()?;
         flags.refuse_beside_tokens()?;
         flags.check_protocol()?;
@@ -131,40 +131,12 @@ impl Config {
     }
 }
 
-/// The flags taken apart, and the questions this module asks of them.
-struct Flags(ArgMatches);
-
 impl Flags {
-    fn has(&self, name: &str) -> bool {
-        self.0.get_flag(name)
-    }
-
-    fn value(&self, name: &str) -> Option<&str> {
-        self.0.get_one::<String>(name).map(String::as_str)
-    }
-
-    fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.0.get_many::<String>(name).unwrap_or_default().map(String::as_str)
-    }
-
     /// A whole number of at least 1, or memcached's line.
     fn positive(&self, name: &str, default: usize, refusal: &str) -> Result<usize, Exit> {
         let Some(text) = self.value(name) else { return Ok(default) };
         let number = parse_integer(text).filter(|number| *number > 0).and_then(|number| usize::try_from(number).ok());
         number.ok_or_else(|| Exit::error(WRONG_NUMBER, refusal.to_owned()))
-    }
-
-    fn answer_texts(&self) -> Result<(), Exit> {
-        if self.has("help") {
-            return Err(Exit::text(help::text()));
-        }
-        if self.has("version") {
-            return Err(Exit::text(help::version()));
-        }
-        if self.has("license") {
-            return Err(Exit::text(help::license()));
-        }
-        Ok(())
     }
 
     /// SASL is binary, over a stream: with `-S` nothing else is spoken (memcached's rule and words). It takes tokens
@@ -242,13 +214,14 @@ impl Flags {
         if let Some(path) = self.value("unix-socket") {
             return Ok(vec![Endpoint::Unix { path: PathBuf::from(path), mode, spoken: None }]);
         }
-        let Some(lists) = self.0.get_many::<String>("listen") else {
+        let lists: Vec<&str> = self.all("listen").collect();
+        if lists.is_empty() {
             let tls = has_tls.then_some(ClientCertificate::AsConfigured);
             let tcp = (port != Port::Off).then_some(Endpoint::Tcp { host: None, port, tls, spoken: None });
             let udp = of_datagrams.map(|port| Endpoint::Udp { host: None, port });
             return Ok(tcp.into_iter().chain(udp).collect());
-        };
-        let lists: Result<Vec<_>, _> = lists.map(|list| net::parse_list(list)).collect();
+        }
+        let lists: Result<Vec<_>, _> = lists.into_iter().map(net::parse_list).collect();
         let addresses = lists.map_err(|wrong| Exit::usage(wrong.to_string()))?.concat();
         self.check_tls_tags(&addresses)?;
         if addresses.is_empty() {
@@ -355,7 +328,7 @@ impl Flags {
         let workers = self.positive("threads", 4, "Number of threads must be greater than 0")?;
         let refusal = "Number of requests per event must be greater than 0";
         let requests_per_turn = self.positive("max-reqs-per-event", 20, refusal)?;
-        let napi_ids = self.positive("napi-ids", 0, "Number of napi ids must be greater than 0")?;
+        let napi_ids = self.positive("napi_ids", 0, "Number of napi ids must be greater than 0")?;
         if napi_ids > workers {
             return Err(Exit::usage(format!(
                 "Number of napi_ids({napi_ids}) cannot be greater than number of threads({workers})"
@@ -384,7 +357,7 @@ impl Flags {
             flush_all: !self.has("disable-flush-all"),
             dumping: !self.has("disable-dumping"),
             shutdown: self.has("enable-shutdown"),
-            verbosity: self.0.get_count("verbose"),
+            verbosity: self.verbosity(),
             workers: clients.workers,
             connections_max: clients.connections_max,
             idle_timeout: clients.idle_seconds_max.is_some(),
@@ -416,7 +389,7 @@ impl Flags {
             pidfile: self.value("pidfile").map(PathBuf::from),
             lock_memory: self.has("lock-memory"),
             core_dumps: self.has("enable-coredumps"),
-            verbosity: self.0.get_count("verbose"),
+            verbosity: self.verbosity(),
         }
     }
 
@@ -428,7 +401,7 @@ impl Flags {
             unix_mask: self.value("unix-mask"),
             delimiter: self.value("delimiter").and_then(|text| text.chars().next()),
             auth_file: self.value("auth-file"),
-            napi_ids: self.value("napi-ids"),
+            napi_ids: self.value("napi_ids"),
         }
     }
 
@@ -457,7 +430,7 @@ impl Flags {
         if let Some(names) = extended.without_effect() {
             lines.push(format!("-o options accepted without effect here: {names}"));
         }
-        if self.value("napi-ids").is_some() {
+        if self.value("napi_ids").is_some() {
             lines.push("-N accepted without effect: connections go to the worker with the fewest".to_owned());
         }
         let stray: Vec<&str> = self.all("words").collect();

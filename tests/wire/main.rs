@@ -78,6 +78,7 @@ mod binary_stats;
 mod certificates;
 mod client;
 mod commandline;
+mod configfile;
 mod conns;
 mod daemon;
 mod deletion;
