@@ -24,15 +24,15 @@ const NO_USER: i32 = 67;
 /// Exit status when the system refuses (`EX_OSERR`).
 const SYSTEM: i32 = 71;
 
+/// What would do where no flag is to blame.
+const KERNEL: &str = "the kernel refused what every server needs; dmesg and the limits of the service may say why";
+
 /// Descriptors beside those of clients: standard streams, signals, listeners and room for files being read.
 const DESCRIPTORS_RESERVED: usize = 64;
 /// Descriptors of a worker: its poll and its waker.
 const DESCRIPTORS_PER_WORKER: usize = 2;
 /// UDP sockets of a worker for one address: a name may have two, one of each family.
 const DATAGRAM_SOCKETS_PER_ADDRESS: usize = 2;
-
-/// Why the program ends with another status than 0: the status and the line that says it.
-type Failure = (i32, String);
 
 fn main() {
     let config = match Config::from_args(env::args_os()) {
@@ -43,8 +43,8 @@ fn main() {
     for line in &config.warnings {
         log::warn!("{line}");
     }
-    if let Err((code, line)) = serve(config) {
-        say_and_exit(&Exit { code, message: line, output: Output::Stderr });
+    if let Err(exit) = serve(config) {
+        say_and_exit(&exit);
     }
 }
 
@@ -72,29 +72,35 @@ fn start_log(verbosity: u8) {
     }
 }
 
-fn serve(mut config: Config) -> Result<(), Failure> {
+fn serve(mut config: Config) -> Result<(), Exit> {
     raise_limits(&mut config)?;
     let wishes = config.process.clone();
-    let refused = |error: StartError| (start_status(&error), error.to_string());
+    let refused = |error: StartError| Exit::error(start_status(&error), error.to_string());
     let certificates = Server::certificates(&config).map_err(refused)?;
     give_up_root(wishes.user.as_deref())?;
     // What can fail fails before the fork, so that who started us sees it.
     let mut server = Server::open(config, certificates).map_err(refused)?;
     // Who reads the port may send a signal right away.
-    let mut signals = Signals::catch().map_err(system("failed to catch signals"))?;
+    let mut signals = Signals::catch().map_err(system("failed to catch signals", "the process", KERNEL))?;
     write_ports(&server)?;
     // A daemon leaves the folder that a relative path starts from.
     let pidfile = wishes.pidfile.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
     if wishes.daemon {
         let verbose = wishes.verbosity > 0;
         let daemon = Daemon { leave_folder: !wishes.core_dumps, close_terminal: !verbose };
-        process::daemonize(daemon).map_err(system("failed to daemon() in order to daemonize"))?;
+        process::daemonize(daemon).map_err(system(
+            "failed to daemon() in order to daemonize",
+            "-d",
+            "raise the limit of processes (ulimit -u), or leave -d out and let a service manager start it",
+        ))?;
     }
-    if let Some(asked) = server.recover(&mut signals).map_err(system("failed to recover the memory file"))? {
+    if let Some(asked) =
+        server.recover(&mut signals).map_err(system("failed to recover the memory file", "-e", KERNEL))?
+    {
         say_stopping(asked);
         return Ok(());
     }
-    let running = server.start().map_err(|error| (SYSTEM, error.to_string()))?;
+    let running = server.start().map_err(|error| Exit::error(SYSTEM, error.to_string()))?;
     if wishes.lock_memory
         && let Err(error) = process::lock_memory()
     {
@@ -120,9 +126,9 @@ fn start_status(error: &StartError) -> i32 {
         StartError::Tokens(_) | StartError::Sasl(SaslError::Refuses(_)) => FAILURE,
         StartError::Certificates(_)
         | StartError::Sasl(SaslError::NoWay(_))
-        | StartError::Store(OpenError::TooSmall) => USAGE,
+        | StartError::Store(OpenError::TooSmall, _) => USAGE,
         StartError::MemoryFile(_)
-        | StartError::Store(OpenError::Memory(_))
+        | StartError::Store(OpenError::Memory(_), _)
         | StartError::Bind(_)
         | StartError::System(_) => SYSTEM,
     }
@@ -158,9 +164,13 @@ fn tell_manager(state: &str) {
 
 /// Core files and descriptors. Where the machine gives fewer descriptors than `-c` and our own need together,
 /// fewer clients are let in.
-fn raise_limits(config: &mut Config) -> Result<(), Failure> {
+fn raise_limits(config: &mut Config) -> Result<(), Exit> {
     if config.process.core_dumps {
-        process::raise_core_limit().map_err(system("failed to ensure corefile creation"))?;
+        process::raise_core_limit().map_err(system(
+            "failed to ensure corefile creation",
+            "-r",
+            "raise the hard limit of core files (ulimit -Hc unlimited), or leave -r out",
+        ))?;
     }
     if config.process.lock_memory
         && let Err(error) = process::lift_locked_memory_limit()
@@ -172,12 +182,21 @@ fn raise_limits(config: &mut Config) -> Result<(), Failure> {
     let own = DESCRIPTORS_RESERVED + config.clients.workers.saturating_mul(of_worker);
     let wanted = config.clients.connections_max.saturating_add(own);
     let wanted_by_kernel = u64::try_from(wanted).unwrap_or(u64::MAX);
-    let open =
-        process::raise_open_files_limit(wanted_by_kernel).map_err(system("failed to getrlimit number of files"))?;
+    let open = process::raise_open_files_limit(wanted_by_kernel).map_err(system(
+        "failed to getrlimit number of files",
+        "-c",
+        KERNEL,
+    ))?;
     let open = usize::try_from(open).unwrap_or(usize::MAX);
     if open < config.clients.connections_max || open <= own {
         let line = "failed to set rlimit for open files. Try starting as root or requesting smaller maxconns value.";
-        return Err((SYSTEM, line.to_owned()));
+        let given = format!("-c {}", config.clients.connections_max);
+        let fits = open.saturating_sub(own);
+        let remedy = match fits {
+            0 => format!("the limit of open files is {open}, and {own} are our own; raise it (ulimit -n), or lower -t"),
+            fits => format!("the limit of open files is {open}; raise it (ulimit -n), or give up to -c {fits}"),
+        };
+        return Err(Exit::refused(SYSTEM, line, given, remedy));
     }
     if open < wanted {
         config.lower_connections_max(open - own);
@@ -186,7 +205,7 @@ fn raise_limits(config: &mut Config) -> Result<(), Failure> {
     Ok(())
 }
 
-fn give_up_root(name: Option<&str>) -> Result<(), Failure> {
+fn give_up_root(name: Option<&str>) -> Result<(), Exit> {
     if !user::is_root() {
         return Ok(());
     }
@@ -194,20 +213,30 @@ fn give_up_root(name: Option<&str>) -> Result<(), Failure> {
         log::warn!("running as root; -u names a user to become");
         return Ok(());
     };
-    let found = user::find_user(name).ok_or_else(|| (NO_USER, format!("can't find the user {name} to switch to")))?;
-    user::become_user(found).map_err(system(&format!("failed to assume identity of user {name}")))
+    let found = user::find_user(name).ok_or_else(|| {
+        let why = format!("can't find the user {name} to switch to");
+        Exit::refused(NO_USER, why, format!("-u {name}"), "name a user that getent passwd lists, or add this one")
+    })?;
+    user::become_user(found).map_err(system(
+        &format!("failed to assume identity of user {name}"),
+        &format!("-u {name}"),
+        "start with the capabilities SETUID and SETGID, or as that user without -u",
+    ))
 }
 
 /// Tests of memcached find a port that the kernel picked this way, and see that a server without one has started: its
 /// file is empty. One on unix sockets alone writes none.
-fn write_ports(server: &Server) -> Result<(), Failure> {
+fn write_ports(server: &Server) -> Result<(), Exit> {
     let Some(path) = env::var_os("MEMCACHED_PORT_FILENAME").map(PathBuf::from) else { return Ok(()) };
     let listeners = server.listeners();
     if !listeners.is_empty() && listeners.iter().all(|listener| listener.port().is_none()) {
         return Ok(());
     }
-    files::write_ports(&path, listeners, server.datagrams())
-        .map_err(system(&format!("Failed to open \"{}\"", path.display())))
+    files::write_ports(&path, listeners, server.datagrams()).map_err(system(
+        &format!("Failed to open \"{}\"", path.display()),
+        &format!("MEMCACHED_PORT_FILENAME={}", path.display()),
+        "name a file in a folder where this user may write, or unset it",
+    ))
 }
 
 fn write_pidfile(path: &Path) {
@@ -216,7 +245,8 @@ fn write_pidfile(path: &Path) {
     }
 }
 
-fn system(doing: &str) -> impl Fn(io::Error) -> Failure {
-    let doing = doing.to_owned();
-    move |error| (SYSTEM, format!("{doing}: {error}"))
+/// What the system refused, which flag asked for it, and what would do.
+fn system(doing: &str, given: &str, remedy: &str) -> impl Fn(io::Error) -> Exit {
+    let (doing, given, remedy) = (doing.to_owned(), given.to_owned(), remedy.to_owned());
+    move |error| Exit::refused(SYSTEM, format!("{doing}: {error}"), &given, &remedy)
 }

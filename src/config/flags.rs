@@ -154,6 +154,17 @@ fn command() -> Command {
     command.arg(Arg::new("words").num_args(0..).action(ArgAction::Append))
 }
 
+/// How a flag is written, shortest: `-m`, `--config`.
+pub(super) fn form(name: &str) -> String {
+    let short = FLAGS.iter().find(|flag| flag.name == name).and_then(|flag| flag.short);
+    short.map_or_else(|| format!("--{name}"), |letter| format!("-{letter}"))
+}
+
+/// Whether a flag takes no value.
+pub(super) fn is_switch(name: &str) -> bool {
+    FLAGS.iter().any(|flag| flag.name == name && flag.value.is_none())
+}
+
 impl Flag {
     fn arg(&self) -> Arg {
         let mut arg = Arg::new(self.name);
@@ -187,6 +198,10 @@ fn refusal(error: &clap::Error) -> Exit {
     // clap names an argument with all its forms and its value: `--port <port>`.
     let flag = arg.split([' ', '=']).next().unwrap_or_default();
     let short = flag.strip_prefix('-').filter(|rest| !rest.starts_with('-'));
+    let remedy = match error.kind() {
+        ErrorKind::InvalidValue => format!("give it a value, as in {flag} VALUE; -h tells which"),
+        _ => "-h lists the flags there are".to_owned(),
+    };
     let line = match (error.kind(), short) {
         (ErrorKind::UnknownArgument, Some(letter)) => format!("invalid option -- '{letter}'"),
         (ErrorKind::UnknownArgument, None) => format!("unrecognized option '{flag}'"),
@@ -194,7 +209,7 @@ fn refusal(error: &clap::Error) -> Exit {
         (ErrorKind::InvalidUtf8, _) => "a value is not UTF-8".to_owned(),
         _ => format!("option '{flag}' is not used so"),
     };
-    Exit::error(WRONG_FLAG, format!("flagstone: {line}\nIllegal argument \"?\""))
+    Exit::refused(WRONG_FLAG, format!("flagstone: {line}\nIllegal argument \"?\""), flag, remedy)
 }
 
 #[cfg(test)]
@@ -241,12 +256,19 @@ mod tests {
     #[test]
     fn refusals_speak_as_getopt() {
         for (line, expected) in [
-            ("-x", "flagstone: invalid option -- 'x'\nIllegal argument \"?\""),
-            ("--foo", "flagstone: unrecognized option '--foo'\nIllegal argument \"?\""),
-            ("-p", "flagstone: option '--port' requires an argument\nIllegal argument \"?\""),
+            ("-x", "invalid option -- 'x'\nIllegal argument \"?\"\nflagstone: -x: -h lists the flags there are"),
+            (
+                "--foo",
+                "unrecognized option '--foo'\nIllegal argument \"?\"\nflagstone: --foo: -h lists the flags there are",
+            ),
+            (
+                "-p",
+                "option '--port' requires an argument\nIllegal argument \"?\"\n\
+                 flagstone: --port: give it a value, as in --port VALUE; -h tells which",
+            ),
         ] {
             let exit = parse(words(line)).expect_err(line);
-            assert_eq!((exit.code, exit.message.as_str()), (1, expected), "{line}");
+            assert_eq!((exit.code, exit.message), (1, format!("flagstone: {expected}")), "{line}");
         }
     }
 }

@@ -110,7 +110,7 @@ impl Config {
         flags.refuse_beside_sasl()?;
         flags.refuse_beside_tokens()?;
         flags.check_protocol()?;
-        let extended = Extended::parse(flags.all("extended"))?;
+        let extended = Extended::parse(flags.all_placed("extended"))?;
         let clients = flags.clients(&extended)?;
         let mut config = Self {
             net: flags.net(&extended)?,
@@ -133,10 +133,16 @@ impl Config {
 
 impl Flags {
     /// A whole number of at least 1, or memcached's line.
-    fn positive(&self, name: &str, default: usize, refusal: &str) -> Result<usize, Exit> {
+    fn positive(&self, name: &str, default: usize, why: &str) -> Result<usize, Exit> {
         let Some(text) = self.value(name) else { return Ok(default) };
         let number = parse_integer(text).filter(|number| *number > 0).and_then(|number| usize::try_from(number).ok());
-        number.ok_or_else(|| Exit::error(WRONG_NUMBER, refusal.to_owned()))
+        number.ok_or_else(|| {
+            let remedy = match default {
+                0 => "give a whole number from 1 on".to_owned(),
+                default => format!("give a whole number from 1 on; without the flag it is {default}"),
+            };
+            self.refuse(WRONG_NUMBER, name, why, remedy)
+        })
     }
 
     /// SASL is binary, over a stream: with `-S` nothing else is spoken (memcached's rule and words). It takes tokens
@@ -146,13 +152,20 @@ impl Flags {
             return Ok(());
         }
         if matches!(self.value("protocol"), Some("auto" | "ascii")) {
-            return Err(Exit::usage("ERROR: You cannot allow the ASCII protocol while using SASL."));
+            let why = "ERROR: You cannot allow the ASCII protocol while using SASL.";
+            return Err(self.refuse_together(["enable-sasl", "protocol"], why, "leave -B out, or give -B binary"));
         }
         if is_on(self.port("udp-port")?) {
-            return Err(Exit::usage("ERROR: Cannot enable UDP while using binary SASL authentication."));
+            let why = "ERROR: Cannot enable UDP while using binary SASL authentication.";
+            return Err(self.refuse_together(
+                ["enable-sasl", "udp-port"],
+                why,
+                "leave -U out: UDP asks nobody who he is",
+            ));
         }
         if self.value("auth-file").is_some() {
-            return Err(Exit::usage("-S and -Y exclude each other: SASL is binary, and tokens are text"));
+            let why = "-S and -Y exclude each other: SASL is binary, and tokens are text";
+            return Err(self.refuse_together(["enable-sasl", "auth-file"], why, "leave one of them out"));
         }
         Ok(())
     }
@@ -163,11 +176,16 @@ impl Flags {
             return Ok(());
         }
         if matches!(self.value("protocol"), Some("auto" | "binary")) {
-            let line = "ERROR: You cannot allow the BINARY protocol while using ascii authentication tokens.";
-            return Err(Exit::usage(line));
+            let why = "ERROR: You cannot allow the BINARY protocol while using ascii authentication tokens.";
+            return Err(self.refuse_together(["auth-file", "protocol"], why, "leave -B out, or give -B ascii"));
         }
         if is_on(self.port("udp-port")?) {
-            return Err(Exit::usage("Cannot use UDP with ascii authentication enabled (-U 0 to disable)"));
+            let why = "Cannot use UDP with ascii authentication enabled (-U 0 to disable)";
+            return Err(self.refuse_together(
+                ["auth-file", "udp-port"],
+                why,
+                "leave -U out: UDP asks nobody who he is",
+            ));
         }
         Ok(())
     }
@@ -177,9 +195,11 @@ impl Flags {
         match self.value("protocol") {
             None | Some("auto") => Ok(()),
             Some(name) if Dialect::named(name).is_some() => Ok(()),
-            Some(other) => Err(Exit::usage(format!(
-                "Invalid value for binding protocol: {other}\n -- should be one of auto, binary, or ascii"
-            ))),
+            Some(other) => {
+                let why =
+                    format!("Invalid value for binding protocol: {other}\n -- should be one of auto, binary, or ascii");
+                Err(self.refuse(USAGE, "protocol", why, "give one of these; without -B it is auto"))
+            }
         }
     }
 
@@ -189,14 +209,26 @@ impl Flags {
             Some(text) => parse_integer(text)
                 .filter(|number| *number >= 0)
                 .and_then(|number| i32::try_from(number).ok())
-                .ok_or_else(|| Exit::usage(format!("Invalid listen backlog {text}")))?,
+                .ok_or_else(|| {
+                    let why = format!("Invalid listen backlog {text}");
+                    self.refuse(USAGE, "listen-backlog", why, "give a whole number from 0 to 2147483647")
+                })?,
         };
         let mark = extended.integer("sock_cookie_id").and_then(|mark| u32::try_from(mark).ok());
         Ok(net::Options { endpoints: self.endpoints()?, backlog, socket_mark: mark.unwrap_or(0) })
     }
 
     fn port(&self, name: &str) -> Result<Option<Port>, Exit> {
-        self.value(name).map(|text| parse_port(text).ok_or_else(|| wrong_port(text))).transpose()
+        let wrong = |text| {
+            let why = format!("ERROR: Invalid port number {text}.");
+            self.refuse(
+                USAGE,
+                name,
+                why,
+                "give a port from 1 to 65535, 0 for none, or -1 for one that the kernel picks",
+            )
+        };
+        self.value(name).map(|text| parse_port(text).ok_or_else(|| wrong(text))).transpose()
     }
 
     fn endpoints(&self) -> Result<Vec<Endpoint>, Exit> {
@@ -208,32 +240,39 @@ impl Flags {
         let mode = match self.value("unix-mask") {
             None => 0o700,
             Some(text) => {
-                parse_mode(text).ok_or_else(|| Exit::usage(format!("Invalid mask {text}: up to 777, in octal")))?
+                let why = format!("Invalid mask {text}: up to 777, in octal");
+                parse_mode(text).ok_or_else(|| self.refuse(USAGE, "unix-mask", why, "give a mode, as -a 770"))?
             }
         };
         if let Some(path) = self.value("unix-socket") {
             return Ok(vec![Endpoint::Unix { path: PathBuf::from(path), mode, spoken: None }]);
         }
-        let lists: Vec<&str> = self.all("listen").collect();
+        let lists: Vec<_> = self.all_placed("listen").collect();
         if lists.is_empty() {
             let tls = has_tls.then_some(ClientCertificate::AsConfigured);
             let tcp = (port != Port::Off).then_some(Endpoint::Tcp { host: None, port, tls, spoken: None });
             let udp = of_datagrams.map(|port| Endpoint::Udp { host: None, port });
             return Ok(tcp.into_iter().chain(udp).collect());
         }
-        let lists: Result<Vec<_>, _> = lists.into_iter().map(net::parse_list).collect();
-        let addresses = lists.map_err(|wrong| Exit::usage(wrong.to_string()))?.concat();
+        let remedy = "give host, host:port, [IPv6]:port or unix:FILE[:MODE], as -l 127.0.0.1:11211";
+        let parse = |(list, place)| {
+            net::parse_list(list).map_err(|why| Exit::refused(USAGE, why, given::shown("-l", list, place), remedy))
+        };
+        let addresses = lists.into_iter().map(parse).collect::<Result<Vec<_>, _>>()?.concat();
         self.check_tls_tags(&addresses)?;
         if addresses.is_empty() {
             // memcached listens nowhere then. An empty variable of a script must not open a server to all.
-            return Err(Exit::usage("-l names no address; without -l all interfaces are listened on"));
+            let why = "-l names no address; without -l all interfaces are listened on";
+            return Err(self.refuse(USAGE, "listen", why, remedy));
         }
         let any_speaks = |spoken| addresses.iter().any(|address| address.spoken == Some(spoken));
         if self.value("auth-file").is_some() && any_speaks(Spoken::Binary) {
-            return Err(Exit::usage("Cannot use binary protocol when ascii authentication enabled"));
+            let why = "Cannot use binary protocol when ascii authentication enabled";
+            return Err(self.refuse_together(["auth-file", "listen"], why, "leave proto[binary]: out"));
         }
         if self.has("enable-sasl") && (any_speaks(Spoken::Text) || any_speaks(Spoken::Negotiated)) {
-            return Err(Exit::usage("-S speaks binary alone, at every address of -l"));
+            let why = "-S speaks binary alone, at every address of -l";
+            return Err(self.refuse_together(["enable-sasl", "listen"], why, "leave proto[..]: out"));
         }
         let udp: Vec<_> =
             addresses.iter().filter_map(|address| Endpoint::of_datagrams(address, datagram_port)).collect();
@@ -251,26 +290,33 @@ impl Flags {
     fn store(&self, workers: usize, extended: &Extended) -> Result<store::Options, Exit> {
         let limit_bytes = match self.value("memory-limit") {
             None => 64 << 20,
-            Some(text) => parse_megabytes(text)
-                .ok_or_else(|| Exit::usage(format!("Invalid memory limit {text}: a number of megabytes")))?,
+            Some(text) => parse_megabytes(text).ok_or_else(|| {
+                let why = format!("Invalid memory limit {text}: a number of megabytes");
+                self.refuse(USAGE, "memory-limit", why, "give megabytes, as -m 1024")
+            })?,
         };
         if limit_bytes > limits::MEMORY_BYTES_MAX {
             let most = limits::MEMORY_BYTES_MAX >> 20;
-            return Err(Exit::usage(format!("Cannot set memory limit higher than {most} megabytes.")));
+            let why = format!("Cannot set memory limit higher than {most} megabytes.");
+            return Err(self.refuse(USAGE, "memory-limit", why, format!("give up to {most}, which is 32 TiB")));
         }
         let item_bytes_max = self.item_bytes_max(limit_bytes)?;
         extended.check_item_size(item_bytes_max)?;
         let growth_factor = match self.value("slab-growth-factor").map(parse_factor) {
             None => None,
             Some(Some(factor)) if factor > 1.0 => Some(factor),
-            Some(_) => return Err(Exit::error(WRONG_NUMBER, "Factor must be greater than 1".to_owned())),
+            Some(_) => {
+                let remedy = "give a number above 1, as -f 1.25; without -f classes are finer still";
+                return Err(self.refuse(WRONG_NUMBER, "slab-growth-factor", "Factor must be greater than 1", remedy));
+            }
         };
         let chunk_bytes_min = match self.value("slab-min-size") {
             None => None,
             Some(_) => Some(self.positive("slab-min-size", 0, "Chunk size must be greater than 0")?),
         };
         if chunk_bytes_min.is_some_and(|least| least > item_bytes_max) {
-            return Err(Exit::usage("Chunk size cannot be greater than the item size limit."));
+            let why = "Chunk size cannot be greater than the item size limit.";
+            return Err(self.refuse(USAGE, "slab-min-size", why, format!("give up to {item_bytes_max}, or raise -I")));
         }
         Ok(store::Options {
             limit_bytes,
@@ -298,7 +344,10 @@ impl Flags {
         match self.value("memory-file") {
             Some(path) => Ok(Some((PathBuf::from(path), restart))),
             None if restart == store::Restart::default() => Ok(None),
-            None => Err(Exit::usage("-o max_outage and memory_file_reset say what becomes of the file of -e")),
+            None => {
+                let why = "-o max_outage and memory_file_reset say what becomes of the file of -e";
+                Err(self.refuse(USAGE, "extended", why, "name the file, as -e /dev/shm/FILE, or leave them out"))
+            }
         }
     }
 
@@ -307,18 +356,26 @@ impl Flags {
             None => 1 << 20,
             // memcached reads such a word as 0: its line, and why.
             Some(text) => parse_size(text).ok_or_else(|| {
-                Exit::usage(format!("{ITEM_SIZE_TOO_SMALL} {text} is no size: a number of bytes, or with a k or m"))
+                let why = format!("{ITEM_SIZE_TOO_SMALL} {text} is no size: a number of bytes, or with a k or m");
+                self.refuse(USAGE, "max-item-size", why, "give a size, as -I 2m")
             })?,
         };
+        let wrong = |why, remedy: String| Err(self.refuse(USAGE, "max-item-size", why, remedy));
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         if bytes < limits::ITEM_BYTES_MAX_LEAST {
-            return Err(Exit::usage(ITEM_SIZE_TOO_SMALL));
+            return wrong(ITEM_SIZE_TOO_SMALL, "give 1k or more".to_owned());
         }
         if u64::try_from(bytes).unwrap_or(u64::MAX) > limit_bytes / 2 {
-            return Err(Exit::usage("Cannot set item size limit higher than 1/2 of memory max."));
+            let why = "Cannot set item size limit higher than 1/2 of memory max.";
+            let least = usize::try_from(limit_bytes / 2).unwrap_or(usize::MAX);
+            if least < limits::ITEM_BYTES_MAX_LEAST || self.value("max-item-size").is_none() {
+                return Err(self.refuse(USAGE, "memory-limit", why, "give -m 2 or more, or a lower -I than 1m"));
+            }
+            let (most, needed) = (limit_bytes >> 11, bytes.div_ceil(1 << 19));
+            return wrong(why, format!("give up to {most}k, or -m {needed} or more"));
         }
         if bytes > limits::ITEM_BYTES_MAX_MOST {
-            return Err(Exit::usage("Cannot set item size limit higher than a gigabyte."));
+            return wrong("Cannot set item size limit higher than a gigabyte.", "give up to 1024m".to_owned());
         }
         Ok(bytes)
     }
@@ -330,9 +387,8 @@ impl Flags {
         let requests_per_turn = self.positive("max-reqs-per-event", 20, refusal)?;
         let napi_ids = self.positive("napi_ids", 0, "Number of napi ids must be greater than 0")?;
         if napi_ids > workers {
-            return Err(Exit::usage(format!(
-                "Number of napi_ids({napi_ids}) cannot be greater than number of threads({workers})"
-            )));
+            let why = format!("Number of napi_ids({napi_ids}) cannot be greater than number of threads({workers})");
+            return Err(self.refuse(USAGE, "napi_ids", why, "leave it out: it has no effect here"));
         }
         let idle = extended.integer("idle_timeout").and_then(|seconds| u32::try_from(seconds).ok());
         Ok(Clients {
@@ -351,7 +407,7 @@ impl Flags {
         };
         let delimiter = self.value("delimiter").map(|text| text.bytes().next());
         let Some(prefix_delimiter) = delimiter.unwrap_or(Some(b':')) else {
-            return Err(Exit::error(WRONG_NUMBER, "No delimiter specified".to_owned()));
+            return Err(self.refuse(WRONG_NUMBER, "delimiter", "No delimiter specified", "give a character, as -D /"));
         };
         Ok(command::Options {
             flush_all: !self.has("disable-flush-all"),
@@ -452,10 +508,6 @@ fn parse_port(text: &str) -> Option<Port> {
         0 => Some(Port::Off),
         number => u16::try_from(number).ok().map(Port::Number),
     }
-}
-
-fn wrong_port(text: &str) -> Exit {
-    Exit::usage(format!("ERROR: Invalid port number {text}."))
 }
 
 /// Randomness of the OS, which std draws for the keys of its maps.

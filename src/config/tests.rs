@@ -16,7 +16,13 @@ fn good(line: &str) -> Config {
 #[track_caller]
 fn refused(line: &str, code: i32, message: &str) {
     let exit = parse(line).expect_err(line);
-    assert_eq!((exit.code, exit.message.as_str(), exit.output), (code, message, Output::Stderr), "{line}");
+    assert_eq!((exit.code, exit.output), (code, Output::Stderr), "{line}");
+    // memcached's words, and below what was given and what would do.
+    let (why, below) = exit.message.rsplit_once("\nflagstone: ").expect(line);
+    assert_eq!(why, message, "{line}");
+    let (given, remedy) = below.split_once(": ").expect(line);
+    let is_named = line.split(' ').collect::<Vec<_>>().chunks(2).any(|flag| given.contains(&flag.join(" ")));
+    assert!(is_named && !remedy.is_empty(), "{line}: {below}");
 }
 
 fn tcp(host: Option<&str>, port: Port) -> Endpoint {

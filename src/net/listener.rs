@@ -57,6 +57,8 @@ pub enum Family {
 pub struct BindError {
     /// What was asked for: a port, an address, or a file.
     what: String,
+    /// The flag that asked for it, and its value.
+    flag: String,
     error: io::Error,
 }
 
@@ -67,6 +69,20 @@ impl fmt::Display for BindError {
 }
 
 impl std::error::Error for BindError {}
+
+impl BindError {
+    /// The flag that asked for it, with its value.
+    #[must_use]
+    pub fn flag(&self) -> &str {
+        &self.flag
+    }
+
+    /// What the system says.
+    #[must_use]
+    pub fn kind(&self) -> io::ErrorKind {
+        self.error.kind()
+    }
+}
 
 impl Listener {
     /// Takes one waiting connection, non-blocking and closed on exec.
@@ -161,13 +177,14 @@ pub(super) fn open_each(
         Port::Any => 0,
         Port::Number(number) => number,
     };
-    let what = match host {
-        Some(host) => format!("one of interface(s) {host}:{number}"),
-        None => format!("{transport} port {number}"),
+    let (what, flag) = match host {
+        Some(host) => (format!("one of interface(s) {host}:{number}"), format!("-l {host}:{number}")),
+        None if transport == "UDP" => (format!("UDP port {number}"), format!("-U {number}")),
+        None => (format!("{transport} port {number}"), format!("-p {number}")),
     };
     let addresses = match resolve(host, number) {
         Ok(addresses) => addresses,
-        Err(error) => return Err(BindError { what, error }),
+        Err(error) => return Err(BindError { what, flag, error }),
     };
     let (mut opened, mut skipped) = (0, None);
     for address in addresses {
@@ -175,14 +192,14 @@ pub(super) fn open_each(
             Ok(()) => opened += 1,
             // A kernel without IPv6 still serves IPv4, and the other way round.
             Err(error) if is_absent_family(&error) => skipped = Some(error),
-            Err(error) => return Err(BindError { what, error }),
+            Err(error) => return Err(BindError { what, flag, error }),
         }
     }
     if opened > 0 {
         return Ok(());
     }
     let error = skipped.unwrap_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable));
-    Err(BindError { what, error })
+    Err(BindError { what, flag, error })
 }
 
 /// What files of ports tell of an address.
@@ -230,9 +247,10 @@ fn listen_tcp(address: SocketAddr, options: &Options) -> io::Result<mio::net::Tc
 }
 
 fn bind_unix(path: &Path, mode: u32, backlog: i32) -> Result<ListeningSocket, BindError> {
-    listen_unix(path, mode, backlog)
-        .map(ListeningSocket::Unix)
-        .map_err(|error| BindError { what: format!("UNIX socket: {}", path.display()), error })
+    listen_unix(path, mode, backlog).map(ListeningSocket::Unix).map_err(|error| {
+        let file = path.display();
+        BindError { what: format!("UNIX socket: {file}"), flag: format!("-s {file}"), error }
+    })
 }
 
 fn listen_unix(path: &Path, mode: u32, backlog: i32) -> io::Result<mio::net::UnixListener> {

@@ -45,6 +45,16 @@ impl fmt::Display for TokensError {
 
 impl std::error::Error for TokensError {}
 
+impl TokensError {
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Unreadable(path, _) | Self::Malformed(path) => path,
+        }
+    }
+}
+
 impl TokensFile {
     /// The file, and what it says now.
     ///

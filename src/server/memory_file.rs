@@ -35,6 +35,16 @@ impl fmt::Display for MemoryFileError {
 
 impl std::error::Error for MemoryFileError {}
 
+impl MemoryFileError {
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::System(path, _) | Self::InUse(path, _) | Self::TooSmall(path, _) => path,
+        }
+    }
+}
+
 /// Opens and locks the file, and warns if it lies on a disk.
 ///
 /// # Errors

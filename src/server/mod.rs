@@ -3,7 +3,6 @@
 //! [`Server::open`] takes everything a start can fail for, on one thread; [`Server::start`] starts the threads;
 //! [`Running::stop`] ends them.
 
-use std::fmt;
 use std::io;
 use std::thread::{self, JoinHandle};
 
@@ -22,6 +21,7 @@ pub mod roster;
 mod sasl;
 pub mod signals;
 mod slots;
+mod start_error;
 mod watch;
 pub mod worker;
 
@@ -36,51 +36,11 @@ use crate::auth::{Authenticator, Tokens};
 use crate::command::{RestartReport, Shared, SharedOptions};
 use crate::config::Config;
 use crate::net::{self, DatagramSocket, Listener};
-use crate::store::{self, Opened, Recovery, Refusal, Store};
+use crate::store::{Opened, Recovery, Refusal, Store};
 use crate::sync::Arc;
 use crate::telemetry::watch::{Call, Watch};
-use crate::tls::{self, Certificates};
-
-/// Why a server could not be started.
-#[derive(Debug)]
-pub enum StartError {
-    /// An address, port or file to listen on could not be had.
-    Bind(net::BindError),
-    /// The file of `-e` could not be had.
-    MemoryFile(memory_file::MemoryFileError),
-    /// The memory for the items could not be had.
-    Store(store::OpenError),
-    /// The certificates could not be read.
-    Certificates(tls::LoadError),
-    /// The tokens that clients are to show could not be read.
-    Tokens(files::TokensError),
-    /// There is no way to judge who is who by SASL.
-    Sasl(SaslError),
-    /// The kernel refused descriptors or threads.
-    System(io::Error),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bind(error) => error.fmt(f),
-            Self::MemoryFile(error) => error.fmt(f),
-            Self::Store(error) => error.fmt(f),
-            Self::Certificates(error) => error.fmt(f),
-            Self::Tokens(error) => error.fmt(f),
-            Self::Sasl(error) => error.fmt(f),
-            Self::System(error) => write!(f, "failed to start threads: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
-
-impl From<io::Error> for StartError {
-    fn from(error: io::Error) -> Self {
-        Self::System(error)
-    }
-}
+use crate::tls::Certificates;
+pub use start_error::StartError;
 
 /// A server with its sockets bound and its memory reserved, and no threads yet: it may still be forked.
 #[derive(Debug)]
@@ -259,13 +219,14 @@ impl Running {
 
 /// The store, in the memory of `-e`'s file or in memory of its own, and the former's clock.
 fn open_store(config: &Config) -> Result<(Opened, Option<Clock>), StartError> {
+    let refused = |error| StartError::Store(error, config.store.limit_bytes);
     let Some((path, restart)) = &config.memory_file else {
-        let store = Store::open(&config.store).map_err(StartError::Store)?;
+        let store = Store::open(&config.store).map_err(refused)?;
         return Ok((Opened { store, nanos: 0, left: Err(Refusal::Empty) }, None));
     };
     let file = memory_file::open(path, config.store.limit_bytes).map_err(StartError::MemoryFile)?;
     let moment = Clock::moment()?;
-    let opened = Store::open_on(&config.store, &file, *restart, &moment).map_err(StartError::Store)?;
+    let opened = Store::open_on(&config.store, &file, *restart, &moment).map_err(refused)?;
     if let Err(refusal) = &opened.left
         && *refusal != Refusal::Empty
     {

@@ -51,6 +51,19 @@ impl fmt::Display for LoadError {
 
 impl std::error::Error for LoadError {}
 
+impl LoadError {
+    /// The option of `-o` that named what could not be taken, with its value where it is one file.
+    #[must_use]
+    pub fn option(&self) -> String {
+        match self {
+            Self::Chain(path, _) => format!("-o ssl_chain_cert={}", path.display()),
+            Self::Key(path, _) => format!("-o ssl_key={}", path.display()),
+            Self::Pair(_) => "-o ssl_chain_cert with ssl_key".to_owned(),
+            Self::Authorities(path, _) => format!("-o ssl_ca_cert={}", path.display()),
+        }
+    }
+}
+
 /// What new connections begin with, by what their listener wants of a client's certificate. Each has keys of its own
 /// for tickets: who came in without a certificate cannot resume where one is asked for.
 #[derive(Debug)]
