@@ -61,7 +61,13 @@ pub(super) const FLAGS: &[Flag] = &[
     switch("daemon", 'd', "run as a daemon"),
     switch("enable-coredumps", 'r', "maximize core file limit"),
     valued("user", 'u', "user", "assume identity of <username> (only when run as root)"),
-    valued("memory-limit", 'm', "num", "memory for items, index and eviction in megabytes (default: 64)"),
+    valued(
+        "memory-limit",
+        'm',
+        "num",
+        "memory for items, index and eviction in megabytes (default: 64), or\n\
+         <num>% of the control group's limit or the machine's memory",
+    ),
     switch("disable-evictions", 'M', "return error on memory exhausted instead of evicting"),
     valued("conn-limit", 'c', "num", "max simultaneous connections (default: 1024)"),
     switch("lock-memory", 'k', "lock down all paged memory"),

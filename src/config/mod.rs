@@ -1,6 +1,7 @@
 //! The command line, memcached's: from the arguments to a [`Config`] in which everything is checked.
 //!
-//! Nothing is started here, no file is opened but that of `--config`, and nothing is asked of the machine but a seed.
+//! Nothing is started here, no file is opened but that of `--config`, and the machine is asked for nothing but a
+//! seed and how much memory there is.
 
 mod background;
 mod exit;
@@ -9,6 +10,7 @@ mod file;
 mod flags;
 mod given;
 mod help;
+mod memory;
 mod numbers;
 mod settings;
 mod tls;
@@ -19,6 +21,7 @@ use std::path::PathBuf;
 
 use crate::net::{self, Endpoint, Port, Spoken, parse_mode};
 use crate::protocol::Dialect;
+use crate::sys::cgroup;
 use crate::tls::ClientCertificate;
 use crate::{auth, command, limits, store};
 pub use exit::{Exit, Output, USAGE};
@@ -126,6 +129,11 @@ impl Config {
         };
         config.settings = settings::list(&config, &extended, &flags.words());
         config.warnings = flags.warnings(&config, &extended);
+        config.warnings.extend(
+            cgroup::memory_limit_bytes().and_then(|group| {
+                memory::warning(config.store.limit_bytes, &config.clients, config.tls.is_some(), group)
+            }),
+        );
         config.warnings.extend(tls::warnings(&config, &extended));
         Ok(config)
     }
@@ -290,10 +298,7 @@ impl Flags {
     fn store(&self, workers: usize, extended: &Extended) -> Result<store::Options, Exit> {
         let limit_bytes = match self.value("memory-limit") {
             None => 64 << 20,
-            Some(text) => parse_megabytes(text).ok_or_else(|| {
-                let why = format!("Invalid memory limit {text}: a number of megabytes");
-                self.refuse(USAGE, "memory-limit", why, "give megabytes, as -m 1024")
-            })?,
+            Some(text) => self.limit_bytes(text)?,
         };
         if limit_bytes > limits::MEMORY_BYTES_MAX {
             let most = limits::MEMORY_BYTES_MAX >> 20;
@@ -349,6 +354,20 @@ impl Flags {
                 Err(self.refuse(USAGE, "extended", why, "name the file, as -e /dev/shm/FILE, or leave them out"))
             }
         }
+    }
+
+    /// `-m`: megabytes, or a percentage of the memory there is; in bytes.
+    fn limit_bytes(&self, text: &str) -> Result<u64, Exit> {
+        let refused = |why: String, remedy| Err(self.refuse(USAGE, "memory-limit", why, remedy));
+        if !text.ends_with('%') {
+            let why = || format!("Invalid memory limit {text}: a number of megabytes");
+            return parse_megabytes(text).map_or_else(|| refused(why(), "give megabytes, as -m 1024"), Ok);
+        }
+        let Some(available) = memory::available_bytes() else {
+            return refused("the machine does not say how much memory it has".to_owned(), "give megabytes, as -m 1024");
+        };
+        let why = || format!("Invalid memory limit {text}: a percentage of the memory there is");
+        memory::parse_percent(text, available).map_or_else(|| refused(why(), "give 1% to 100%, as -m 75%"), Ok)
     }
 
     fn item_bytes_max(&self, limit_bytes: u64) -> Result<usize, Exit> {

@@ -2,6 +2,7 @@
 
 #[cfg(loom)]
 pub mod beside;
+pub mod cgroup;
 pub mod clock;
 pub mod cyrus;
 pub mod events;
