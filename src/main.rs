@@ -4,17 +4,18 @@ use std::env;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::exit;
+use std::process::exit as process_exit;
 
 use flagstone::config::{Config, Exit, Output, USAGE};
 use flagstone::protocol::{OWN_VERSION, VERSION};
+use flagstone::server::clock::since_epoch;
 use flagstone::server::signals::{Asked, Signals};
 use flagstone::server::{Running, SaslError, Server, StartError, files};
 use flagstone::store::OpenError;
-use flagstone::sys::notify;
+use flagstone::sys::notify::Manager;
 use flagstone::sys::process::{self, Daemon};
 use flagstone::sys::user;
-use flagstone::telemetry::set_log_level;
+use flagstone::telemetry::{LogFormat, set_log_level};
 use log::LevelFilter;
 
 /// Exit status when the file of tokens is not one, or Cyrus SASL refuses to begin (memcached's `EXIT_FAILURE`).
@@ -39,11 +40,16 @@ fn main() {
         Ok(config) => config,
         Err(exit) => say_and_exit(&exit),
     };
-    start_log(config.process.verbosity);
+    let format = config.process.log_format;
+    start_log(config.process.verbosity, format);
     for line in &config.warnings {
-        log::warn!("{line}");
+        log::warn!(phase = "start"; "{line}");
     }
     if let Err(exit) = serve(config) {
+        if format == LogFormat::Json {
+            log::error!(status = exit.code; "{}", exit.message);
+            process_exit(exit.code);
+        }
         say_and_exit(&exit);
     }
 }
@@ -55,12 +61,13 @@ fn say_and_exit(answer: &Exit) -> ! {
         Output::Stderr => writeln!(io::stderr(), "{}", answer.message),
     };
     drop(said);
-    exit(answer.code)
+    process_exit(answer.code)
 }
 
 /// Everything is let through to the log's own limit, which `verbosity` moves later; `RUST_LOG` filters before.
-fn start_log(verbosity: u8) {
+fn start_log(verbosity: u8, format: LogFormat) {
     let mut builder = env_logger::Builder::new();
+    builder.format(move |out, record| out.write_all(format.line(record, since_epoch()).as_bytes()));
     match env::var("RUST_LOG") {
         Ok(filters) => {
             builder.parse_filters(&filters).init();
@@ -100,23 +107,27 @@ fn serve(mut config: Config) -> Result<(), Exit> {
         say_stopping(asked);
         return Ok(());
     }
+    let manager = Manager::open().unwrap_or_else(|error| {
+        log::warn!(error:%; "no way to the service manager that NOTIFY_SOCKET names");
+        Manager::none()
+    });
     let running = server.start().map_err(|error| Exit::error(SYSTEM, error.to_string()))?;
     if wishes.lock_memory
         && let Err(error) = process::lock_memory()
     {
-        log::warn!("-k invalid, mlockall() failed: {error}");
+        log::warn!(error:%; "-k invalid, mlockall() failed");
     }
     if let Some(path) = &pidfile {
         write_pidfile(path);
     }
-    tell_manager("READY=1");
+    tell(&manager, "READY=1");
     log::info!("serving, version {OWN_VERSION}, as memcached {VERSION}");
-    wait(&mut signals, running);
+    wait(&mut signals, running, &manager);
     if wishes.daemon
         && let Some(path) = &pidfile
         && let Err(error) = fs::remove_file(path)
     {
-        log::warn!("Could not remove the pid file {}: {error}", path.display());
+        log::warn!(path:% = path.display(), error:%; "Could not remove the pid file");
     }
     Ok(())
 }
@@ -134,13 +145,13 @@ fn start_status(error: &StartError) -> i32 {
     }
 }
 
-fn wait(signals: &mut Signals, running: Running) {
+fn wait(signals: &mut Signals, running: Running, manager: &Manager) {
     loop {
         match signals.wait() {
             Asked::Reload => running.reload(),
             asked => {
                 say_stopping(asked);
-                tell_manager("STOPPING=1");
+                tell(manager, "STOPPING=1");
                 running.stop();
                 return;
             }
@@ -150,15 +161,15 @@ fn wait(signals: &mut Signals, running: Running) {
 
 fn say_stopping(asked: Asked) {
     if asked == Asked::StopGracefully {
-        log::warn!("Gracefully stopping");
+        log::warn!(signal = "USR1"; "Gracefully stopping");
     } else {
         log::info!("stopping");
     }
 }
 
-fn tell_manager(state: &str) {
-    if let Err(error) = notify::notify(state) {
-        log::warn!("the service manager could not be told {state}: {error}");
+fn tell(manager: &Manager, state: &str) {
+    if let Err(error) = manager.tell(state) {
+        log::warn!(state, error:%; "the service manager could not be told");
     }
 }
 
@@ -200,7 +211,10 @@ fn raise_limits(config: &mut Config) -> Result<(), Exit> {
     }
     if open < wanted {
         config.lower_connections_max(open - own);
-        log::warn!("only {} connections: the limit of open files is {open}", config.clients.connections_max);
+        log::warn!(
+            connections = config.clients.connections_max, open_files = open;
+            "fewer connections than -c: the limit of open files is too low"
+        );
     }
     Ok(())
 }
@@ -210,7 +224,7 @@ fn give_up_root(name: Option<&str>) -> Result<(), Exit> {
         return Ok(());
     }
     let Some(name) = name else {
-        log::warn!("running as root; -u names a user to become");
+        log::warn!(flag = "-u"; "running as root; -u names a user to become");
         return Ok(());
     };
     let found = user::find_user(name).ok_or_else(|| {
@@ -241,7 +255,7 @@ fn write_ports(server: &Server) -> Result<(), Exit> {
 
 fn write_pidfile(path: &Path) {
     if let Err(error) = files::write_pidfile(path) {
-        log::error!("Could not open the pid file {} for writing: {error}", path.display());
+        log::error!(path:% = path.display(), error:%; "Could not open the pid file for writing");
     }
 }
 

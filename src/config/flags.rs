@@ -4,10 +4,13 @@
 
 use std::ffi::OsString;
 
+use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ErrorKind};
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 
 use super::exit::Exit;
+use super::generate;
+use crate::protocol::OWN_VERSION;
 
 /// A flag, for the parser, `-h`, the man page and the completions.
 #[derive(Debug)]
@@ -41,7 +44,7 @@ const COUNTED: &str = "verbose";
 /// Flags that add up.
 const REPEATED: [&str; 2] = ["listen", "extended"];
 /// Beginnings that mean a flag of memcached, although a long flag of ours begins alike.
-const BEGINNINGS: [(&str, &[&str]); 1] = [("conn-limit", &["c", "co", "con"])];
+const BEGINNINGS: [(&str, &[&str]); 2] = [("conn-limit", &["c", "co", "con"]), ("lock-memory", &["lo"])];
 
 /// All flags, in the order of `-h`.
 pub(super) const FLAGS: &[Flag] = &[
@@ -132,6 +135,8 @@ pub(super) const FLAGS: &[Flag] = &[
         "flags from this file, one a line, as in Debian's /etc/memcached.conf;\n\
          those of the command line beat them",
     ),
+    long("generate", "kind", "print man, bash, zsh, fish, systemd or memcached.conf and exit"),
+    long("log-format", "name", "lines of the log: text (default) or json, an object a line"),
     valued("extended", 'o', "list", "comma separated list of extended options"),
 ];
 
@@ -160,6 +165,31 @@ fn command() -> Command {
     command.arg(Arg::new("words").num_args(0..).action(ArgAction::Append))
 }
 
+/// The same with all that is to be said about the flags, for texts.
+pub(super) fn described() -> Command {
+    let mut command = command()
+        .version(OWN_VERSION)
+        .about("a drop-in replacement for memcached")
+        .long_about(ABOUT)
+        .mut_arg("words", |arg| arg.hide(true));
+    for flag in FLAGS {
+        command = command.mut_arg(flag.name, |arg| flag.describe(arg));
+    }
+    command
+}
+
+const ABOUT: &str = "Flagstone keeps items in memory for the clients of memcached, and takes its flags. Flags may be \
+                     bundled, long ones shortened; one that is given twice counts the last time, but -l and -o add up.";
+
+/// Words that a flag's value may be, for shells.
+const WORDS: [(&str, &[&str]); 3] =
+    [("protocol", &["auto", "ascii", "binary"]), ("log-format", &["text", "json"]), ("generate", &generate::KINDS)];
+
+/// Whether a flag adds up when it is given again.
+pub(super) fn is_repeated(name: &str) -> bool {
+    REPEATED.contains(&name)
+}
+
 /// How a flag is written, shortest: `-m`, `--config`.
 pub(super) fn form(name: &str) -> String {
     let short = FLAGS.iter().find(|flag| flag.name == name).and_then(|flag| flag.short);
@@ -172,6 +202,20 @@ pub(super) fn is_switch(name: &str) -> bool {
 }
 
 impl Flag {
+    fn describe(&self, arg: Arg) -> Arg {
+        let arg = arg.help(self.help.replace('\n', " "));
+        let Some(value) = self.value else { return arg };
+        let arg = arg.value_name(value).value_hint(match value {
+            "file" => ValueHint::FilePath,
+            "user" => ValueHint::Username,
+            _ => ValueHint::Other,
+        });
+        match WORDS.iter().find(|(name, _)| *name == self.name) {
+            Some((_, words)) => arg.value_parser(PossibleValuesParser::new(*words)).hide_possible_values(true),
+            None => arg,
+        }
+    }
+
     fn arg(&self) -> Arg {
         let mut arg = Arg::new(self.name);
         if self.name != SHORT_ONLY {

@@ -43,7 +43,10 @@ impl Flags {
     pub(super) fn parse(args: Vec<OsString>) -> Result<Self, Exit> {
         let mut flags = Self { command: flags::parse(args)?, lines: Vec::new() };
         flags.answer_texts()?;
-        if let Some(path) = flags.command.get_one::<String>("config").cloned() {
+        // What is generated names the file, which need not be there yet.
+        if flags.value("generate").is_none()
+            && let Some(path) = flags.command.get_one::<String>("config").cloned()
+        {
             flags.lines = read_file(&path)?;
         }
         Ok(flags)
@@ -154,8 +157,8 @@ fn read_file(path: &str) -> Result<Vec<Line>, Exit> {
         if let Some(stray) = flags.get_many::<String>("words").and_then(|mut words| words.next()) {
             return Err(refused(line.number, &format!("\"{stray}\" is no flag; put a value with spaces into quotes")));
         }
-        if flags.contains_id("config") {
-            return Err(refused(line.number, "--config names the file, and is not for use in it; leave it out"));
+        if let Some(name) = ["config", "generate"].into_iter().find(|name| flags.contains_id(name)) {
+            return Err(refused(line.number, &format!("--{name} is for the command line alone; leave it out")));
         }
         read.push(Line { place: format!("{path}:{}", line.number), flags });
     }

@@ -44,7 +44,7 @@ fn entry(flag: &Flag) -> String {
 }
 
 /// The suboptions of `-o`.
-const EXTENDED: &str = "   - maxconns_fast:       immediately close new connections after limit (default)
+pub(super) const EXTENDED: &str = "   - maxconns_fast:       immediately close new connections after limit (default)
    - no_maxconns_fast:    let them wait instead
    - idle_timeout:        seconds after which an idle TCP connection is closed (default: 0, never)
    - track_sizes:         keep a histogram of item sizes for \"stats sizes\"

@@ -43,6 +43,11 @@ pub(super) fn warning(limit_bytes: u64, clients: &Clients, is_encrypted: bool, g
     })
 }
 
+/// What a full server may come to, in megabytes.
+pub(super) fn megabytes_in_all(limit_bytes: u64, clients: &Clients, is_encrypted: bool) -> u64 {
+    limit_bytes.saturating_add(beside_items(clients, is_encrypted)).div_ceil(MEGABYTE)
+}
+
 /// What connections and threads may take beside `-m`, in bytes.
 fn beside_items(clients: &Clients, is_encrypted: bool) -> u64 {
     let of_connection = if is_encrypted { ENCRYPTED_CONNECTION_BYTES } else { CONNECTION_BYTES };

@@ -8,6 +8,7 @@ mod exit;
 mod extended;
 mod file;
 mod flags;
+mod generate;
 mod given;
 mod help;
 mod memory;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 use crate::net::{self, Endpoint, Port, Spoken, parse_mode};
 use crate::protocol::Dialect;
 use crate::sys::cgroup;
+use crate::telemetry::LogFormat;
 use crate::tls::ClientCertificate;
 use crate::{auth, command, limits, store};
 pub use exit::{Exit, Output, USAGE};
@@ -95,6 +97,8 @@ pub struct Process {
     pub core_dumps: bool,
     /// How many `-v`.
     pub verbosity: u8,
+    /// `--log-format`.
+    pub log_format: LogFormat,
 }
 
 impl Config {
@@ -109,7 +113,9 @@ impl Config {
     /// # Errors
     /// When they ask for a text (`-h`, `-V`, `-i`), or are wrong in memcached's eyes or ours.
     pub fn from_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, Exit> {
-        let flags = Flags::parse(args.into_iter().collect())?;
+        let args: Vec<OsString> = args.into_iter().collect();
+        let words = words_without_generate(&args);
+        let flags = Flags::parse(args)?;
         flags.refuse_beside_sasl()?;
         flags.refuse_beside_tokens()?;
         flags.check_protocol()?;
@@ -123,7 +129,7 @@ impl Config {
             auth: auth::Options { file: flags.value("auth-file").map(PathBuf::from), sasl: flags.has("enable-sasl") },
             commands: flags.commands(&clients, &extended)?,
             clients,
-            process: flags.process(),
+            process: flags.process()?,
             warnings: Vec::new(),
             settings: Vec::new(),
         };
@@ -135,7 +141,10 @@ impl Config {
             }),
         );
         config.warnings.extend(tls::warnings(&config, &extended));
-        Ok(config)
+        match flags.value("generate") {
+            None => Ok(config),
+            Some(kind) => Err(Exit::text(generate::text(kind, &flags, &config, &words)?.trim_end().to_owned())),
+        }
     }
 }
 
@@ -457,15 +466,20 @@ impl Flags {
         }
     }
 
-    fn process(&self) -> Process {
-        Process {
+    fn process(&self) -> Result<Process, Exit> {
+        let named = |name| {
+            let why = format!("there is no format {name} of the log");
+            LogFormat::named(name).ok_or_else(|| self.refuse(USAGE, "log-format", why, "give text or json"))
+        };
+        Ok(Process {
+            log_format: self.value("log-format").map(named).transpose()?.unwrap_or_default(),
             user: self.value("user").map(str::to_owned),
             daemon: self.has("daemon"),
             pidfile: self.value("pidfile").map(PathBuf::from),
             lock_memory: self.has("lock-memory"),
             core_dumps: self.has("enable-coredumps"),
             verbosity: self.verbosity(),
-        }
+        })
     }
 
     fn words(&self) -> settings::Words<'_> {
@@ -514,6 +528,17 @@ impl Flags {
         }
         lines
     }
+}
+
+/// The arguments behind the program's name, but for what is to be generated.
+fn words_without_generate(args: &[OsString]) -> Vec<String> {
+    const FLAG: &str = "--generate";
+    let words: Vec<String> = args.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let is_about = |at: usize| {
+        let is_value = at.checked_sub(1).is_some_and(|before| words[before] == FLAG);
+        is_value || words[at] == FLAG || words[at].starts_with("--generate=")
+    };
+    (0..words.len()).filter(|at| !is_about(*at)).map(|at| words[at].clone()).collect()
 }
 
 /// Whether this asks to listen.

@@ -62,7 +62,7 @@ pub(super) fn open(path: &Path, limit_bytes: u64) -> Result<File, MemoryFileErro
         return Err(MemoryFileError::TooSmall(path.to_owned(), limit_bytes - room));
     }
     if !file::is_in_memory(&opened).map_err(system)? {
-        log::warn!("memory file {} lies on no tmpfs: the kernel will write it to disk", path.display());
+        log::warn!(path:% = path.display(); "the memory file lies on no tmpfs: the kernel will write it to disk");
     }
     Ok(opened)
 }

@@ -23,6 +23,7 @@ pub mod signals;
 mod slots;
 mod start_error;
 mod watch;
+mod watchdog;
 pub mod worker;
 
 use acceptor::{Acceptor, Limits};
@@ -182,21 +183,28 @@ impl Running {
     pub fn reload(&self) {
         let tokens = self.tokens_file.as_ref().zip(self.shared.gate());
         if tokens.is_none() && self.shared.tls().is_none() {
-            log::warn!("SIGHUP: there are no files to read again");
+            log::warn!(signal = "HUP"; "there are no files to read again");
         }
         if let Some((file, gate)) = tokens {
             match file.read() {
                 Ok(tokens) => {
+                    let count = tokens.count();
                     gate.replace(tokens);
-                    log::warn!("SIGHUP: new tokens of {}", file.path().display());
+                    log::warn!(signal = "HUP", path:% = file.path().display(), tokens = count; "tokens read again");
                 }
-                Err(error) => log::error!("SIGHUP: the old tokens stay: {error}"),
+                Err(error) => {
+                    log::error!(signal = "HUP", path:% = file.path().display(); "the old tokens stay: {error}")
+                }
             }
         }
         if let Some(tls) = self.shared.tls() {
             match tls.refresh(self.clock.now().seconds) {
-                Ok(()) => log::warn!("SIGHUP: new certificates"),
-                Err(error) => log::error!("SIGHUP: the old certificates stay: {error}"),
+                Ok(()) => {
+                    for (option, path) in tls.files() {
+                        log::warn!(signal = "HUP", option, path:% = path.display(); "certificates read again");
+                    }
+                }
+                Err(error) => log::error!(signal = "HUP"; "the old certificates stay: {error}"),
             }
         }
     }
@@ -230,7 +238,7 @@ fn open_store(config: &Config) -> Result<(Opened, Option<Clock>), StartError> {
     if let Err(refusal) = &opened.left
         && *refusal != Refusal::Empty
     {
-        log::warn!("memory file {}: starting empty: {refusal}", path.display());
+        log::warn!(path:% = path.display(); "memory file: starting empty: {refusal}");
     }
     let clock = Clock::resume(&moment, opened.nanos);
     Ok((opened, Some(clock)))

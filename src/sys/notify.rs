@@ -5,20 +5,56 @@ use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
 
 /// Where the manager listens; unset where there is none.
 const SOCKET: &str = "NOTIFY_SOCKET";
+/// Within how many microseconds it wants to hear again that all is well, and from which process.
+const WATCHDOG_MICROS: &str = "WATCHDOG_USEC";
+const WATCHDOG_PROCESS: &str = "WATCHDOG_PID";
 
-/// Tells the manager something, if there is one: `READY=1`, `STOPPING=1`.
-///
-/// # Errors
-/// When it names a socket that is not there.
-pub fn notify(state: &str) -> io::Result<()> {
-    let Some(name) = env::var_os(SOCKET) else { return Ok(()) };
-    let address = match name.as_bytes().strip_prefix(b"@") {
-        Some(name) => SocketAddr::from_abstract_name(name)?,
-        None => SocketAddr::from_pathname(&name)?,
-    };
-    UnixDatagram::unbound()?.send_to_addr(state.as_bytes(), &address)?;
-    Ok(())
+/// The way to the manager, if there is one. Opened once: a process that has given up the right to open sockets still
+/// has this one.
+#[derive(Debug)]
+pub struct Manager(Option<(UnixDatagram, SocketAddr)>);
+
+impl Manager {
+    /// Nobody is told anything.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// Opens the way that the environment names.
+    ///
+    /// # Errors
+    /// When what it names is no name of a socket, and when there are no descriptors.
+    pub fn open() -> io::Result<Self> {
+        let Some(name) = env::var_os(SOCKET) else { return Ok(Self(None)) };
+        let address = match name.as_bytes().strip_prefix(b"@") {
+            Some(name) => SocketAddr::from_abstract_name(name)?,
+            None => SocketAddr::from_pathname(&name)?,
+        };
+        Ok(Self(Some((UnixDatagram::unbound()?, address))))
+    }
+
+    /// Tells the manager something, if there is one: `READY=1`, `STOPPING=1`, `WATCHDOG=1`.
+    ///
+    /// # Errors
+    /// When it named a socket that is not there.
+    pub fn tell(&self, state: &str) -> io::Result<()> {
+        let Some((socket, address)) = &self.0 else { return Ok(()) };
+        socket.send_to_addr(state.as_bytes(), address)?;
+        Ok(())
+    }
+}
+
+/// How often this process is to say that all is well: twice in the time after which the manager would end it. `None`
+/// where nobody waits for it.
+#[must_use]
+pub fn watchdog_period() -> Option<Duration> {
+    let number = |name| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let is_meant = number(WATCHDOG_PROCESS).is_none_or(|process| process == u64::from(std::process::id()));
+    let micros = number(WATCHDOG_MICROS).filter(|micros| is_meant && *micros > 0)?;
+    Some(Duration::from_micros(micros / 2))
 }

@@ -115,6 +115,13 @@ impl Certificates {
         Ok(())
     }
 
+    /// The files that are read, by the options that name them.
+    pub fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let Options { chain, key, ca, .. } = &self.options;
+        let always = [("ssl_chain_cert", chain.as_path()), ("ssl_key", key.as_path())];
+        always.into_iter().chain(ca.as_deref().map(|path| ("ssl_ca_cert", path)))
+    }
+
     /// Since how many seconds they hold.
     #[must_use]
     pub fn age(&self, now: Seconds) -> u32 {

@@ -13,7 +13,7 @@ const OPTIONS: &str = "\
     -f --slab-growth-factor -n --slab-min-size -L --enable-largepages -D -t --threads -R \
     --max-reqs-per-event -C --disable-cas -b --listen-backlog -B --protocol -I --max-item-size \
     -F --disable-flush-all -X --disable-dumping -W --disable-watch -Y --auth-file -S --enable-sasl \
-    --config -o --extended maxconns_fast idle_timeout";
+    --config --generate --log-format -o --extended maxconns_fast idle_timeout";
 
 /// Words by which tools tell that a server has a feature: not there before it works.
 const PROMISES: &str = "ext_path proxy_config";
@@ -256,7 +256,7 @@ fn every_refusal_names_the_flag_the_value_and_what_would_do() {
         (vec!["-l", "127.0.0.1:x"], "-l 127.0.0.1:x".to_owned()),
         (vec!["-l", &taken], format!("-l {taken}")),
         (vec!["-l", "192.0.2.1:11211"], "-l 192.0.2.1:11211".to_owned()),
-        (vec!["-l", "notls:127.0.0.1"], "-l notls:127.0.0.1".to_owned()),
+        (vec!["-l", "notls:127.0.0.1"], "-l 127.0.0.1,notls:127.0.0.1".to_owned()),
         (vec!["-s", &nowhere], format!("-s {nowhere}")),
         (vec!["-a", "8"], "-a 8".to_owned()),
         (vec!["-b", "x"], "-b x".to_owned()),

@@ -92,6 +92,7 @@ mod large;
 mod limits;
 mod listed_keys;
 mod listening;
+mod logging;
 mod meta_get;
 mod meta_other;
 mod meta_set;
