@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::exit as process_exit;
 
-use flagstone::config::{Config, Exit, Output, USAGE};
+use flagstone::config::{Config, Exit, Output, Privileges, USAGE};
 use flagstone::protocol::{OWN_VERSION, VERSION};
 use flagstone::server::clock::since_epoch;
 use flagstone::server::signals::{Asked, Signals};
@@ -14,6 +14,7 @@ use flagstone::server::{Running, SaslError, Server, StartError, files};
 use flagstone::store::OpenError;
 use flagstone::sys::notify::Manager;
 use flagstone::sys::process::{self, Daemon};
+use flagstone::sys::seccomp;
 use flagstone::sys::user;
 use flagstone::telemetry::{LogFormat, set_log_level};
 use log::LevelFilter;
@@ -120,6 +121,13 @@ fn serve(mut config: Config) -> Result<(), Exit> {
     if let Some(path) = &pidfile {
         write_pidfile(path);
     }
+    if let Some(privileges) = wishes.privileges {
+        seccomp::give_up_privileges(privileges == Privileges::Files).map_err(system(
+            "failed to set a seccomp profile",
+            "-o drop_privileges",
+            "use a kernel with CONFIG_SECCOMP_FILTER whose container allows seccomp, or leave it out",
+        ))?;
+    }
     tell(&manager, "READY=1");
     log::info!("serving, version {OWN_VERSION}, as memcached {VERSION}");
     wait(&mut signals, running, &manager);
@@ -161,7 +169,7 @@ fn wait(signals: &mut Signals, running: Running, manager: &Manager) {
 
 fn say_stopping(asked: Asked) {
     if asked == Asked::StopGracefully {
-        log::warn!(signal = "USR1"; "Gracefully stopping");
+        log::warn!(signal = "SIGUSR1"; "Gracefully stopping");
     } else {
         log::info!("stopping");
     }

@@ -278,9 +278,9 @@ const TABLE: &[Row] = &[
     ("memory_file_reset", Value::None, Effect::Acts),
     ("inline_ascii_resp", Value::None, Effect::None),
     ("no_inline_ascii_resp", Value::None, Effect::None),
-    ("drop_privileges", Value::None, Effect::Refused("the system call filter")),
-    ("no_drop_privileges", Value::None, Effect::None),
-    ("relaxed_privileges", Value::None, Effect::None),
+    ("drop_privileges", Value::None, Effect::Acts),
+    ("no_drop_privileges", Value::None, Effect::Acts),
+    ("relaxed_privileges", Value::None, Effect::Acts),
     ("ssl_chain_cert", Value::Text { missing: "Missing ssl_chain_cert argument" }, Effect::Acts),
     ("ssl_key", Value::Text { missing: "Missing ssl_key argument" }, Effect::Acts),
     (
@@ -581,13 +581,9 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_together_or_promises_too_much_is_refused_with_64() {
-        for list in [
-            "hot_lru_pct=50,warm_lru_pct=50",
-            "temporary_ttl=5,no_lru_maintainer",
-            "ext_path=/a:1g",
-            "proxy_config=a",
-            "drop_privileges",
-        ] {
+        for list in
+            ["hot_lru_pct=50,warm_lru_pct=50", "temporary_ttl=5,no_lru_maintainer", "ext_path=/a:1g", "proxy_config=a"]
+        {
             assert_eq!(parse(list).expect_err(list).0, 64, "{list}");
         }
     }
@@ -610,8 +606,8 @@ mod tests {
 
     #[test]
     fn what_does_nothing_here_is_named() {
-        let extended = parse("idle_timeout=5,relaxed_privileges,hashpower=20").expect("known");
-        assert_eq!(extended.without_effect().as_deref(), Some("hashpower,relaxed_privileges"));
+        let extended = parse("idle_timeout=5,hash_algorithm=xxh3,hashpower=20").expect("known");
+        assert_eq!(extended.without_effect().as_deref(), Some("hash_algorithm,hashpower"));
         assert_eq!(extended.integer("idle_timeout"), Some(5));
         assert_eq!(parse("idle_timeout=5").expect("known").without_effect(), None);
     }

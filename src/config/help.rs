@@ -65,6 +65,8 @@ pub(super) const EXTENDED: &str = "   - maxconns_fast:       immediately close n
    - ssl_wbuf_size:       kilobytes encrypted before they are written (default: 16)
    - ssl_session_cache:   let clients resume their sessions
    - ssl_min_version:     minimum protocol version: 2 (tlsv1.2, the default) or 3 (tlsv1.3)
+   - drop_privileges:     once it serves, let the kernel refuse programs, files and new connections
+   - relaxed_privileges:  with it: files and connections stay allowed
    - no_modern:           as no_ before maxconns_fast, slab_reassign, slab_automove, lru_crawler
                           memcached's options for its hash table and LRU are accepted and
                           have no effect; those given are named in a line at start

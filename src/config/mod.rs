@@ -99,6 +99,17 @@ pub struct Process {
     pub verbosity: u8,
     /// `--log-format`.
     pub log_format: LogFormat,
+    /// `-o drop_privileges`: what it may ask of the kernel once it serves; `None`: what it likes.
+    pub privileges: Option<Privileges>,
+}
+
+/// What a process that gave up its privileges may still do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Privileges {
+    /// Serve: no program, no file and no new connection.
+    Serving,
+    /// `relaxed_privileges`: that, and open files and sockets.
+    Files,
 }
 
 impl Config {
@@ -129,7 +140,7 @@ impl Config {
             auth: auth::Options { file: flags.value("auth-file").map(PathBuf::from), sasl: flags.has("enable-sasl") },
             commands: flags.commands(&clients, &extended)?,
             clients,
-            process: flags.process()?,
+            process: flags.process(&extended)?,
             warnings: Vec::new(),
             settings: Vec::new(),
         };
@@ -466,7 +477,7 @@ impl Flags {
         }
     }
 
-    fn process(&self) -> Result<Process, Exit> {
+    fn process(&self, extended: &Extended) -> Result<Process, Exit> {
         let named = |name| {
             let why = format!("there is no format {name} of the log");
             LogFormat::named(name).ok_or_else(|| self.refuse(USAGE, "log-format", why, "give text or json"))
@@ -479,6 +490,10 @@ impl Flags {
             lock_memory: self.has("lock-memory"),
             core_dumps: self.has("enable-coredumps"),
             verbosity: self.verbosity(),
+            privileges: extended.has("drop_privileges").then(|| match extended.has("relaxed_privileges") {
+                true => Privileges::Files,
+                false => Privileges::Serving,
+            }),
         })
     }
 
@@ -513,6 +528,15 @@ impl Flags {
             lines.push(
                 "Setting a high number of worker threads is not recommended; as many as there are cores or fewer do \
                  best"
+                    .to_owned(),
+            );
+        }
+        if config.process.privileges == Some(Privileges::Serving)
+            && (config.auth != auth::Options::default() || config.tls.is_some())
+        {
+            lines.push(
+                "-o drop_privileges: files of tokens, passwords and certificates cannot be read again; with \
+                 relaxed_privileges they can"
                     .to_owned(),
             );
         }

@@ -13,11 +13,10 @@ use crate::telemetry::watch::Recorder;
 const CLOCK_TICK: Duration = Duration::from_millis(10);
 
 /// Works until the roster stops. To end a sleep early, unpark the thread.
-pub(super) fn run(store: &Store, roster: &Roster, clock: Clock, recorder: Recorder) {
+pub(super) fn run(store: &Store, roster: &Roster, clock: Clock, recorder: Recorder, mut watchdog: Option<Watchdog>) {
     let mut local = store.local();
     local.set_recorder(recorder);
     let mut refused_at = None;
-    let mut watchdog = Watchdog::open();
     while !roster.is_stopping() {
         if let Some(watchdog) = &mut watchdog {
             watchdog.look(&clock);

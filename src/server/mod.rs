@@ -30,6 +30,7 @@ use acceptor::{Acceptor, Limits};
 use clock::Clock;
 use files::TokensFile;
 use roster::{Roster, WAKE};
+use watchdog::Watchdog;
 use worker::{Worker, WorkerOptions};
 
 pub use crate::auth::OpenError as SaslError;
@@ -169,8 +170,11 @@ impl Server {
         }
         let (store, of_maintenance) = (Arc::clone(shared.store()), Arc::clone(&roster));
         let recorder = Watch::recorder(shared.watch());
-        let maintenance =
-            spawn("maintenance".to_owned(), move || maintenance::run(&store, &of_maintenance, clock, recorder))?;
+        // Here, and not by the thread: it may have no right to open sockets by then.
+        let watchdog = Watchdog::open();
+        let maintenance = spawn("maintenance".to_owned(), move || {
+            maintenance::run(&store, &of_maintenance, clock, recorder, watchdog)
+        })?;
         let (called, woken) = (maintenance.thread().clone(), Arc::clone(&roster));
         shared.store().on_work(move || called.unpark());
         shared.store().on_drain(move || woken.wake_workers());
@@ -183,17 +187,17 @@ impl Running {
     pub fn reload(&self) {
         let tokens = self.tokens_file.as_ref().zip(self.shared.gate());
         if tokens.is_none() && self.shared.tls().is_none() {
-            log::warn!(signal = "HUP"; "there are no files to read again");
+            log::warn!(signal = "SIGHUP"; "there are no files to read again");
         }
         if let Some((file, gate)) = tokens {
             match file.read() {
                 Ok(tokens) => {
                     let count = tokens.count();
                     gate.replace(tokens);
-                    log::warn!(signal = "HUP", path:% = file.path().display(), tokens = count; "tokens read again");
+                    log::warn!(signal = "SIGHUP", path:% = file.path().display(), tokens = count; "tokens read again");
                 }
                 Err(error) => {
-                    log::error!(signal = "HUP", path:% = file.path().display(); "the old tokens stay: {error}")
+                    log::error!(signal = "SIGHUP", path:% = file.path().display(); "the old tokens stay: {error}")
                 }
             }
         }
@@ -201,10 +205,10 @@ impl Running {
             match tls.refresh(self.clock.now().seconds) {
                 Ok(()) => {
                     for (option, path) in tls.files() {
-                        log::warn!(signal = "HUP", option, path:% = path.display(); "certificates read again");
+                        log::warn!(signal = "SIGHUP", option, path:% = path.display(); "certificates read again");
                     }
                 }
-                Err(error) => log::error!(signal = "HUP"; "the old certificates stay: {error}"),
+                Err(error) => log::error!(signal = "SIGHUP"; "the old certificates stay: {error}"),
             }
         }
     }

@@ -12,5 +12,6 @@ pub mod memory;
 pub mod notify;
 pub mod prefetch;
 pub mod process;
+pub mod seccomp;
 pub mod socket;
 pub mod user;

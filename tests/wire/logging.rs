@@ -31,7 +31,7 @@ fn nothing_a_client_sends_makes_a_line() {
 fn json_is_an_object_a_line() {
     let lines = lines_of("json");
     for line in &lines {
-        assert!(line.starts_with("{\"time\":\"20") && line.ends_with("\"}"), "{line:?}");
+        assert!(line.starts_with("{\"time\":\"20") && line.ends_with('}'), "{line:?}");
         assert!(line.contains(",\"level\":\"") && line.contains(",\"message\":\"") && !has_hidden(line), "{line:?}");
     }
     assert!(lines.iter().any(|line| line.contains(r"k\\r[ERROR\\x1b[2J")), "{lines:?}");
@@ -46,12 +46,12 @@ fn a_reload_says_what_it_read() {
     let path = directory.text("tokens");
     let server = Server::start(&["-Y", &path]);
     server.signal("HUP");
-    let said = format!("tokens read again signal=HUP path={path} tokens=2");
+    let said = format!("tokens read again signal=SIGHUP path={path} tokens=2");
     wait_for("it says what it read", || server.log().contains(&said).then_some(()));
     fs::write(directory.join("tokens"), "nothing\n").expect("writable");
     server.signal("HUP");
     wait_for("it says that it did not", || server.log().contains("the old tokens stay: ").then_some(()));
     let server = Server::start(&[]);
     server.signal("HUP");
-    wait_for("it says so", || server.log().contains("no files to read again signal=HUP").then_some(()));
+    wait_for("it says so", || server.log().contains("no files to read again signal=SIGHUP").then_some(()));
 }
