@@ -8,6 +8,7 @@ use std::process::exit as process_exit;
 
 use flagstone::config::{Config, Exit, Output, Privileges, USAGE};
 use flagstone::protocol::{OWN_VERSION, VERSION};
+use flagstone::server::check;
 use flagstone::server::clock::since_epoch;
 use flagstone::server::signals::{Asked, Signals};
 use flagstone::server::{Running, SaslError, Server, StartError, files};
@@ -41,6 +42,9 @@ fn main() {
         Ok(config) => config,
         Err(exit) => say_and_exit(&exit),
     };
+    if let Some(address) = &config.process.check {
+        say_and_exit(&checked(address));
+    }
     let format = config.process.log_format;
     start_log(config.process.verbosity, format);
     for line in &config.warnings {
@@ -52,6 +56,17 @@ fn main() {
             process_exit(exit.code);
         }
         say_and_exit(&exit);
+    }
+}
+
+/// What became of `--check`.
+fn checked(address: &str) -> Exit {
+    match check::ask(address) {
+        Ok(()) => Exit { code: 0, message: format!("{address} serves"), output: Output::Stdout },
+        Err(why) => {
+            let given = format!("--check={address}");
+            Exit::refused(FAILURE, why, given, "start the server, or give the address that it listens on")
+        }
     }
 }
 

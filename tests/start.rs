@@ -5,7 +5,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
@@ -430,4 +430,22 @@ fn a_server_without_privileges_serves_and_opens_nothing() {
     let mut server = Server::start(&folder, &[&LOCAL[..], &relaxed].concat());
     server.signal("HUP");
     server.wait_for("tokens read again");
+}
+
+/// Guards: a container's health check needs no other program.
+#[test]
+fn a_server_is_asked_whether_it_serves() {
+    let folder = Folder::new("check");
+    let server = Server::start(&folder, &LOCAL);
+    let address = server.connect().peer_addr().expect("connected");
+    assert_eq!(run(&[&format!("--check={address}")]).status.code(), Some(0));
+    drop(server);
+    let output = run(&["--check", &address.to_string()]);
+    assert_eq!(output.status.code(), Some(1), "nobody is there");
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&format!("flagstone: --check={address}: ")));
+    let socket = folder.path("socket");
+    let server = UnixListener::bind(&socket).expect("a socket");
+    // One that accepts and never answers serves nobody; the kernel takes the connection for it.
+    assert_eq!(run(&[&format!("--check=unix:{socket}")]).status.code(), Some(1));
+    drop(server);
 }

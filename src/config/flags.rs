@@ -135,6 +135,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "flags from this file, one a line, as in Debian's /etc/memcached.conf;\n\
          those of the command line beat them",
     ),
+    long("check", "addr", "ask the server at host:port or unix:<file> whether it serves; exit 0 or 1"),
     long("generate", "kind", "print man, bash, zsh, fish, systemd or memcached.conf and exit"),
     long("log-format", "name", "lines of the log: text (default) or json, an object a line"),
     valued("extended", 'o', "list", "comma separated list of extended options"),

@@ -21,7 +21,7 @@ const NAME: &str = "flagstone";
 /// Where a package installs it.
 const PROGRAM: &str = "/usr/bin/flagstone";
 /// Flags that are no business of a file of flags: who starts the server says them.
-const NOT_IN_A_FILE: [&str; 6] = ["help", "license", "version", "daemon", "config", "generate"];
+const NOT_IN_A_FILE: [&str; 7] = ["help", "license", "version", "daemon", "config", "generate", "check"];
 
 /// The text of a kind. `words` are the arguments as they were given, without the program's name.
 ///

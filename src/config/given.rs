@@ -157,7 +157,7 @@ fn read_file(path: &str) -> Result<Vec<Line>, Exit> {
         if let Some(stray) = flags.get_many::<String>("words").and_then(|mut words| words.next()) {
             return Err(refused(line.number, &format!("\"{stray}\" is no flag; put a value with spaces into quotes")));
         }
-        if let Some(name) = ["config", "generate"].into_iter().find(|name| flags.contains_id(name)) {
+        if let Some(name) = ["config", "generate", "check"].into_iter().find(|name| flags.contains_id(name)) {
             return Err(refused(line.number, &format!("--{name} is for the command line alone; leave it out")));
         }
         read.push(Line { place: format!("{path}:{}", line.number), flags });

@@ -97,6 +97,8 @@ pub struct Process {
     pub core_dumps: bool,
     /// How many `-v`.
     pub verbosity: u8,
+    /// `--check`: no server, but a question to the one there.
+    pub check: Option<String>,
     /// `--log-format`.
     pub log_format: LogFormat,
     /// `-o drop_privileges`: what it may ask of the kernel once it serves; `None`: what it likes.
@@ -485,6 +487,7 @@ impl Flags {
         Ok(Process {
             log_format: self.value("log-format").map(named).transpose()?.unwrap_or_default(),
             user: self.value("user").map(str::to_owned),
+            check: self.value("check").map(str::to_owned),
             daemon: self.has("daemon"),
             pidfile: self.value("pidfile").map(PathBuf::from),
             lock_memory: self.has("lock-memory"),

@@ -62,7 +62,7 @@ impl Flags {
             },
             ciphers: match extended.text("ssl_ciphers") {
                 None => Ciphers::default(),
-                Some(list) => Ciphers::parse(list).map_err(|why| unknown_ciphers(list, &why.to_string()))?,
+                Some(list) => Ciphers::parse(list).map_err(|why| unknown_ciphers(list, &why))?,
             },
             lowest: if extended.number("ssl_min_version") == Some(3) { Lowest::Tls13 } else { Lowest::Tls12 },
             resumes: extended.has("ssl_session_cache"),

@@ -23,7 +23,7 @@ _flagstone() {
 
     case "${cmd}" in
         flagstone)
-            opts="-p -U -s -a -A -l -d -r -u -m -M -c -k -v -h -i -V -P -f -n -L -D -t -R -C -b -B -I -F -X -W -S -Y -e -N -Z -o --port --udp-port --unix-socket --unix-mask --enable-shutdown --listen --daemon --enable-coredumps --user --memory-limit --disable-evictions --conn-limit --lock-memory --verbose --help --license --version --pidfile --slab-growth-factor --slab-min-size --enable-largepages --threads --max-reqs-per-event --disable-cas --listen-backlog --protocol --max-item-size --disable-flush-all --disable-dumping --disable-watch --enable-sasl --auth-file --memory-file --napi_ids --enable-ssl --config --generate --log-format --extended"
+            opts="-p -U -s -a -A -l -d -r -u -m -M -c -k -v -h -i -V -P -f -n -L -D -t -R -C -b -B -I -F -X -W -S -Y -e -N -Z -o --port --udp-port --unix-socket --unix-mask --enable-shutdown --listen --daemon --enable-coredumps --user --memory-limit --disable-evictions --conn-limit --lock-memory --verbose --help --license --version --pidfile --slab-growth-factor --slab-min-size --enable-largepages --threads --max-reqs-per-event --disable-cas --listen-backlog --protocol --max-item-size --disable-flush-all --disable-dumping --disable-watch --enable-sasl --auth-file --memory-file --napi_ids --enable-ssl --config --check --generate --log-format --extended"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -372,6 +372,13 @@ _flagstone() {
                     fi
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --check)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
                     fi
                     return 0
                     ;;

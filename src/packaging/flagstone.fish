@@ -21,6 +21,7 @@ complete -c flagstone -s Y -l auth-file -d 'clients must show a token of this fi
 complete -c flagstone -s e -l memory-file -d 'keep items in this file, on tmpfs, across restarts and crashes' -r -F
 complete -c flagstone -s N -l napi_ids -d 'accepted, without effect' -r -f
 complete -c flagstone -l config -d 'flags from this file, one a line, as in Debian\'s /etc/memcached.conf; those of the command line beat them' -r -F
+complete -c flagstone -l check -d 'ask the server at host:port or unix:<file> whether it serves; exit 0 or 1' -r -f
 complete -c flagstone -l generate -d 'print man, bash, zsh, fish, systemd or memcached.conf and exit' -r -f -a "man\t''
 bash\t''
 zsh\t''

@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use mio::{Poll, Waker};
 
 mod acceptor;
+pub mod check;
 mod client;
 pub mod clock;
 mod datagrams;

@@ -13,7 +13,7 @@ const OPTIONS: &str = "\
     -f --slab-growth-factor -n --slab-min-size -L --enable-largepages -D -t --threads -R \
     --max-reqs-per-event -C --disable-cas -b --listen-backlog -B --protocol -I --max-item-size \
     -F --disable-flush-all -X --disable-dumping -W --disable-watch -Y --auth-file -S --enable-sasl \
-    --config --generate --log-format -o --extended maxconns_fast idle_timeout";
+    --config --check --generate --log-format -o --extended maxconns_fast idle_timeout";
 
 /// Words by which tools tell that a server has a feature: not there before it works.
 const PROMISES: &str = "ext_path proxy_config";
