@@ -47,3 +47,9 @@ impl Exit {
         Self { code: 0, message, output: Output::Stdout }
     }
 }
+
+/// A flag and its value, an empty one too, and the line of a file that they stand in.
+pub(super) fn shown(form: &str, value: &str, place: Option<&str>) -> String {
+    let value = if value.is_empty() { "''" } else { value };
+    place.map_or_else(|| format!("{form} {value}"), |place| format!("{form} {value} ({place})"))
+}

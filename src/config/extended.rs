@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::exit::{Exit, USAGE};
-use super::given::shown;
+use super::exit::{Exit, USAGE, shown};
 use super::numbers::{parse_factor, parse_integer};
 
 /// Exit status of memcached for a wrong suboption.

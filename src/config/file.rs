@@ -8,7 +8,8 @@ use std::path::Path;
 /// More of a file is not read: it is no file of flags.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
-/// Lines that Debian's wrapper leaves out, by how they begin: who starts us decides about daemons, and nobody wants help.
+/// Lines that Debian's wrapper leaves out, by how they begin: who starts us decides about daemons, and nobody wants
+/// help.
 const SKIPPED: [&str; 2] = ["-d", "-h"];
 /// The one word of the file that is no flag. What is logged goes to stderr, which the service manager keeps.
 const LOGFILE: &str = "logfile";

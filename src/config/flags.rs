@@ -9,7 +9,6 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 
 use super::exit::Exit;
-use super::generate;
 use crate::protocol::OWN_VERSION;
 
 /// A flag, for the parser, `-h`, the man page and the completions.
@@ -36,6 +35,9 @@ const fn switch(name: &'static str, short: char, help: &'static str) -> Flag {
 const fn long(name: &'static str, value: &'static str, help: &'static str) -> Flag {
     Flag { name, short: None, value: Some(value), help }
 }
+
+/// What `--generate` prints.
+pub(super) const KINDS: [&str; 6] = ["man", "bash", "zsh", "fish", "systemd", "memcached.conf"];
 
 /// The flag that has no long form, as with memcached.
 pub(super) const SHORT_ONLY: &str = "delimiter";
@@ -184,7 +186,7 @@ const ABOUT: &str = "Flagstone keeps items in memory for the clients of memcache
 
 /// Words that a flag's value may be, for shells.
 const WORDS: [(&str, &[&str]); 3] =
-    [("protocol", &["auto", "ascii", "binary"]), ("log-format", &["text", "json"]), ("generate", &generate::KINDS)];
+    [("protocol", &["auto", "ascii", "binary"]), ("log-format", &["text", "json"]), ("generate", &KINDS)];
 
 /// Whether a flag adds up when it is given again.
 pub(super) fn is_repeated(name: &str) -> bool {

@@ -8,13 +8,10 @@ use std::io::Write;
 use clap_complete::Shell;
 
 use super::exit::{Exit, USAGE};
-use super::flags::{self, FLAGS, Flag};
+use super::flags::{self, FLAGS, Flag, KINDS};
 use super::given::Flags;
 use super::{Config, help, memory};
 use crate::protocol::{OWN_VERSION, VERSION};
-
-/// What can be generated.
-pub(super) const KINDS: [&str; 6] = ["man", "bash", "zsh", "fish", "systemd", "memcached.conf"];
 
 /// The program's name, and that of its user where it runs as a service.
 const NAME: &str = "flagstone";
@@ -135,10 +132,9 @@ fn unit(flags: &Flags, config: &Config, words: &[String]) -> String {
     let command: String = words.iter().map(|word| format!(" {}", quoted(word))).collect();
     let user = config.process.user.as_deref().unwrap_or(NAME);
     let open_files = config.clients.connections_max.saturating_add(1024);
-    let mut text = format!(
-        "# Made by flagstone --generate=systemd; change it with systemctl edit {NAME}.\n{UNIT_BEGIN}\
-         ExecStart={PROGRAM}{command}\nUser={user}\nGroup={user}\nLimitNOFILE={open_files}\n"
-    );
+    let start = format!("ExecStart={}{command}\nUser={user}\nGroup={user}\nLimitNOFILE={open_files}\n", PROGRAM);
+    let made = format!("# Made by flagstone --generate=systemd; change it with systemctl edit {NAME}.\n");
+    let mut text = [made.as_str(), UNIT_BEGIN, &start].concat();
     text.push_str(&memory_lines(flags, config));
     // The last one that is set counts: none, but what a flag needs.
     let capability = if config.process.lock_memory { "CAP_IPC_LOCK" } else { "" };
@@ -310,7 +306,8 @@ fn example(flag: &Flag) -> String {
 mod tests {
     use std::ffi::OsString;
 
-    use super::{KINDS, quoted};
+    use super::quoted;
+    use crate::config::flags::KINDS;
     use crate::config::{Config, file};
 
     fn generate(line: &str) -> String {

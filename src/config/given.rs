@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::ArgMatches;
 
-use super::exit::{Exit, USAGE};
+use super::exit::{Exit, USAGE, shown};
 use super::{file, flags, help};
 
 /// The flags that say where to listen: of the file they count only if the command line has neither.
@@ -135,12 +135,6 @@ impl Flags {
         }
         Ok(())
     }
-}
-
-/// A flag and its value, an empty one too, and the line of a file that they stand in.
-pub(super) fn shown(form: &str, value: &str, place: Option<&str>) -> String {
-    let value = if value.is_empty() { "''" } else { value };
-    place.map_or_else(|| format!("{form} {value}"), |place| format!("{form} {value} ({place})"))
 }
 
 fn read_file(path: &str) -> Result<Vec<Line>, Exit> {

@@ -286,7 +286,7 @@ impl Flags {
         }
         let remedy = "give host, host:port, [IPv6]:port or unix:FILE[:MODE], as -l 127.0.0.1:11211";
         let parse = |(list, place)| {
-            net::parse_list(list).map_err(|why| Exit::refused(USAGE, why, given::shown("-l", list, place), remedy))
+            net::parse_list(list).map_err(|why| Exit::refused(USAGE, why, exit::shown("-l", list, place), remedy))
         };
         let addresses = lists.into_iter().map(parse).collect::<Result<Vec<_>, _>>()?.concat();
         self.check_tls_tags(&addresses)?;

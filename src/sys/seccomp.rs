@@ -156,8 +156,8 @@ fn filter(
     filter.try_into().map_err(io::Error::other)
 }
 
-/// Where the number of a call stands in what the kernel tells of it (`si_syscall`), in bytes: behind three numbers, what
-/// aligns them, and an address.
+/// Where the number of a call stands in what the kernel tells of it (`si_syscall`), in bytes: behind three numbers,
+/// what aligns them, and an address.
 const CALL_OFFSET_BYTES: usize = 24;
 /// Where the line has room for it.
 const DIGITS_AT: usize = 57;
