@@ -117,8 +117,8 @@ leaves_memcached_alone() { # nothing is enabled, and no file of it is one of mem
 }
 
 purge_leaves_nothing() {
-    [[ -n $(traces) ]] && inside dpkg --purge flagstone && "${sudo[@]}" rm -rf "$place/debian/tmp/run" "$place/debian/tmp/package.deb" &&
-        [[ -z $(traces) ]]
+    [[ -n $(traces) ]] && inside dpkg --purge flagstone && "${sudo[@]}" rm -rf "$place/debian/tmp/run" &&
+        "${sudo[@]}" rm -f "$place/debian/tmp/package.deb" && [[ -z $(traces) ]]
 }
 
 check "the man page is what is generated" same flagstone.1 man
