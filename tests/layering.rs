@@ -26,7 +26,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("net", &["base", "telemetry", "tls"]),
     ("command", &["base", "time", "telemetry", "operation", "protocol", "store", "auth", "tls"]),
     ("conn", &["base", "time", "telemetry", "operation", "protocol", "command"]),
-    ("config", &["base", "protocol", "store", "tls", "net", "command", "auth"]),
+    ("config", &["base", "telemetry", "protocol", "store", "tls", "net", "command", "auth"]),
     ("server", &["base", "time", "telemetry", "protocol", "store", "auth", "tls", "net", "command", "conn", "config"]),
     ("main", &["base", "telemetry", "protocol", "store", "config", "server"]),
     // Pages, and no code.
@@ -37,6 +37,7 @@ const TABLE: &[(&str, &[&str])] = &[
 
 /// `config` knows the layers it makes options for by these words only.
 const CONFIG_MAY_NAME: &[(&str, &[&str])] = &[
+    ("telemetry", &["LogFormat"]),
     ("protocol", &["Dialect", "OWN_VERSION", "VERSION"]),
     ("store", &["Options", "Restart"]),
     ("tls", &["Ciphers", "ClientCertificate", "Lowest", "Options", "Verify"]),

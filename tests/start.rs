@@ -5,7 +5,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
@@ -399,4 +399,53 @@ fn the_service_manager_is_told_when_it_serves_and_when_it_stops() {
     assert_eq!(server.status(), Some(0));
     let n = manager.recv(&mut said).expect("a datagram");
     assert_eq!(&said[..n], b"STOPPING=1");
+}
+
+/// Guards: who takes over a server that gave up its privileges gets no file, and every thread of it has given them up.
+#[test]
+fn a_server_without_privileges_serves_and_opens_nothing() {
+    let folder = Folder::new("privileges");
+    let (tokens, memory) = (folder.path("tokens"), folder.path("memory"));
+    fs::write(&tokens, "a:b\n").expect("writable");
+    let without = ["-o", "drop_privileges", "-Y", &tokens, "-e", &memory, "-A"];
+    let mut server = Server::start(&folder, &[&LOCAL[..], &without].concat());
+    for thread in fs::read_dir(format!("/proc/{}/task", server.child.id())).expect("it runs") {
+        let status = fs::read_to_string(thread.expect("a thread").path().join("status")).unwrap_or_default();
+        // One may have ended meanwhile.
+        assert!(status.is_empty() || status.contains("\nSeccomp:\t2\n"), "{status}");
+    }
+    let mut client = server.connect();
+    ask(&mut client, "set a 0 0 3\r\na b\r\n", "STORED\r\n");
+    ask(&mut client, "set large 0 0 500000\r\n", "");
+    client.write_all(&[b'v'; 500_000]).expect("open");
+    ask(&mut client, "\r\n", "STORED\r\n");
+    ask(&mut client, "cache_memlimit 80\r\n", "OK\r\n");
+    server.signal("HUP");
+    let line = server.wait_for("the old tokens stay");
+    assert!(line.contains("Operation not permitted"), "{line}");
+    server.signal("TERM");
+    assert_eq!(server.status(), Some(0));
+
+    let relaxed = ["-o", "drop_privileges,relaxed_privileges", "-Y", &tokens];
+    let mut server = Server::start(&folder, &[&LOCAL[..], &relaxed].concat());
+    server.signal("HUP");
+    server.wait_for("tokens read again");
+}
+
+/// Guards: a container's health check needs no other program.
+#[test]
+fn a_server_is_asked_whether_it_serves() {
+    let folder = Folder::new("check");
+    let server = Server::start(&folder, &LOCAL);
+    let address = server.connect().peer_addr().expect("connected");
+    assert_eq!(run(&[&format!("--check={address}")]).status.code(), Some(0));
+    drop(server);
+    let output = run(&["--check", &address.to_string()]);
+    assert_eq!(output.status.code(), Some(1), "nobody is there");
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&format!("flagstone: --check={address}: ")));
+    let socket = folder.path("socket");
+    let server = UnixListener::bind(&socket).expect("a socket");
+    // One that accepts and never answers serves nobody; the kernel takes the connection for it.
+    assert_eq!(run(&[&format!("--check=unix:{socket}")]).status.code(), Some(1));
+    drop(server);
 }

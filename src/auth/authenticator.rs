@@ -86,10 +86,8 @@ impl Authenticator {
         if let Some(path) = password_file {
             let file = PasswordFile::new(&path, host);
             if let Err(error) = file.read() {
-                log::warn!(
-                    "MEMCACHED_SASL_PWDB: nobody is let in until {} can be read: {error}",
-                    file.path().display()
-                );
+                let path = file.path().display();
+                log::warn!(path:%, error:%; "MEMCACHED_SASL_PWDB: nobody is let in until it can be read");
             }
             return Ok(Self { way: Way::File(file, HashSet::new()), mechanisms: Some(PLAIN.to_vec()) });
         }

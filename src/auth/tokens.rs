@@ -68,6 +68,12 @@ impl Tokens {
         Ok(Self { entries, used, is_cut: lines.next().is_some() })
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.used
+    }
+
     /// Whether the file had more lines than are taken.
     #[must_use]
     pub fn is_cut(&self) -> bool {

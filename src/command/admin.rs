@@ -79,7 +79,7 @@ impl Commands {
         match tls.refresh(self.now.seconds) {
             Ok(()) => Answer::Reply(Reply::Ok),
             Err(error) => {
-                log::error!("refresh_certs: the old certificates stay: {error}");
+                log::error!(command = "refresh_certs"; "the old certificates stay: {error}");
                 Answer::Line(error.to_string())
             }
         }

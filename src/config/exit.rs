@@ -1,5 +1,7 @@
 //! When the command line asks for no server: what is said, and the exit status.
 
+use std::fmt::Display;
+
 /// Exit status for settings that do not fit together, or that promise what does not work yet (`EX_USAGE`).
 pub const USAGE: i32 = 64;
 
@@ -24,8 +26,17 @@ pub struct Exit {
 }
 
 impl Exit {
-    pub(super) fn error(code: i32, message: String) -> Self {
+    /// A refusal in one line.
+    #[must_use]
+    pub fn error(code: i32, message: String) -> Self {
         Self { code, message, output: Output::Stderr }
+    }
+
+    /// A refusal that somebody can act on: why, in memcached's words where it has some; and in a line below what was
+    /// given, flag and value, and what would do.
+    #[must_use]
+    pub fn refused(code: i32, why: impl Display, given: impl Display, remedy: impl Display) -> Self {
+        Self::error(code, format!("{why}\nflagstone: {given}: {remedy}"))
     }
 
     pub(super) fn usage(message: impl Into<String>) -> Self {
@@ -35,4 +46,10 @@ impl Exit {
     pub(super) fn text(message: String) -> Self {
         Self { code: 0, message, output: Output::Stdout }
     }
+}
+
+/// A flag and its value, an empty one too, and the line of a file that they stand in.
+pub(super) fn shown(form: &str, value: &str, place: Option<&str>) -> String {
+    let value = if value.is_empty() { "''" } else { value };
+    place.map_or_else(|| format!("{form} {value}"), |place| format!("{form} {value} ({place})"))
 }

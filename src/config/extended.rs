@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::exit::{Exit, USAGE};
+use super::exit::{Exit, USAGE, shown};
 use super::numbers::{parse_factor, parse_integer};
 
 /// Exit status of memcached for a wrong suboption.
@@ -278,9 +278,9 @@ const TABLE: &[Row] = &[
     ("memory_fd_store", Value::None, Effect::Acts),
     ("inline_ascii_resp", Value::None, Effect::None),
     ("no_inline_ascii_resp", Value::None, Effect::None),
-    ("drop_privileges", Value::None, Effect::Refused("the system call filter")),
-    ("no_drop_privileges", Value::None, Effect::None),
-    ("relaxed_privileges", Value::None, Effect::None),
+    ("drop_privileges", Value::None, Effect::Acts),
+    ("no_drop_privileges", Value::None, Effect::Acts),
+    ("relaxed_privileges", Value::None, Effect::Acts),
     ("ssl_chain_cert", Value::Text { missing: "Missing ssl_chain_cert argument" }, Effect::Acts),
     ("ssl_key", Value::Text { missing: "Missing ssl_key argument" }, Effect::Acts),
     (
@@ -355,31 +355,36 @@ pub(super) struct Extended {
 }
 
 impl Extended {
-    /// Reads the lists of all `-o`.
+    /// Reads the lists of all `-o`, each with the line of a file that it stands in, if it does.
     ///
     /// # Errors
     /// The first suboption that is unknown, wrong, or promises what does not work.
-    pub(super) fn parse<'a>(lists: impl Iterator<Item = &'a str>) -> Result<Self, Exit> {
+    pub(super) fn parse<'a>(lists: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> Result<Self, Exit> {
         let mut extended = Self::default();
-        for word in lists.flat_map(|list| list.split(',')).filter(|word| !word.is_empty()) {
-            extended.take(word)?;
+        for (list, place) in lists {
+            for word in list.split(',').filter(|word| !word.is_empty()) {
+                extended.take(word, place)?;
+            }
         }
         extended.check_together()?;
         Ok(extended)
     }
 
-    fn take(&mut self, word: &str) -> Result<(), Exit> {
+    fn take(&mut self, word: &str, place: Option<&str>) -> Result<(), Exit> {
+        let refused = |code, why: String, remedy: &str| Exit::refused(code, why, shown("-o", word, place), remedy);
         let (name, value) = match word.split_once('=') {
             Some((name, value)) => (name, Some(value)),
             None => (word, None),
         };
         let Some(&(name, kind, effect)) = TABLE.iter().find(|(known, _, _)| *known == name) else {
-            return Err(Exit::error(WRONG, format!("Illegal suboption \"{word}\"")));
+            let remedy = "-h lists the suboptions that act; leave this one out, or spell it so";
+            return Err(refused(WRONG, format!("Illegal suboption \"{word}\""), remedy));
         };
         if let Effect::Refused(promise) = effect {
-            return Err(Exit::error(REFUSED, format!("-o {name}: {promise} is not supported yet")));
+            let remedy = "leave it out, or stay with memcached where it is needed";
+            return Err(refused(REFUSED, format!("-o {name}: {promise} is not supported yet"), remedy));
         }
-        let value = check(kind, value).map_err(|message| Exit::error(WRONG, message.to_owned()))?;
+        let value = check(kind, value).map_err(|why| refused(WRONG, why.to_owned(), &remedy(name, kind)))?;
         self.forget_opposites(name);
         self.given.insert(name, value.to_owned());
         Ok(())
@@ -402,11 +407,14 @@ impl Extended {
         let percent = |name, default| self.integer(name).unwrap_or(default);
         if percent("hot_lru_pct", 20) + percent("warm_lru_pct", 40) > 80 {
             let line = "hot_lru_pct + warm_lru_pct cannot be more than 80% combined";
-            return Err(Exit::error(REFUSED, line.to_owned()));
+            let (hot, warm) = (percent("hot_lru_pct", 20), percent("warm_lru_pct", 40));
+            let given = format!("-o hot_lru_pct={hot},warm_lru_pct={warm}");
+            return Err(Exit::refused(REFUSED, line, given, "lower one of them; neither has an effect here"));
         }
         if self.has("temporary_ttl") && self.has("no_lru_maintainer") {
             let line = "temporary_ttl requires lru_maintainer to be enabled";
-            return Err(Exit::error(REFUSED, line.to_owned()));
+            let given = "-o temporary_ttl with no_lru_maintainer";
+            return Err(Exit::refused(REFUSED, line, given, "leave one of them out; neither has an effect here"));
         }
         Ok(())
     }
@@ -435,7 +443,10 @@ impl Extended {
         } else {
             return Ok(());
         };
-        Err(Exit::error(REFUSED, line))
+        let given = format!("-I {item} with -o slab_chunk_max={} (KB)", chunk >> 10);
+        let remedy =
+            "give a -I of whole megabytes, or a slab_chunk_max that divides it and 1024, as -o slab_chunk_max=1";
+        Err(Exit::refused(REFUSED, line, given, remedy))
     }
 
     /// Whether a suboption was given.
@@ -458,6 +469,20 @@ impl Extended {
         let idle = |name: &&&str| TABLE.iter().any(|(row, _, effect)| *row == **name && *effect == Effect::None);
         let names: Vec<&str> = self.given.keys().filter(idle).copied().collect();
         (!names.is_empty()).then(|| names.join(","))
+    }
+}
+
+/// What would do in place of a value that does not.
+fn remedy(name: &str, kind: Value) -> String {
+    let numbers = |least: i64, most: i64| format!("give a whole number from {least} to {most}, as {name}={least}");
+    match kind {
+        Value::None => format!("give {name} without a value"),
+        Value::Text { .. } => format!("give it a value, as {name}=FILE"),
+        Value::Word { words, .. } => format!("give one of {}", words.join(", ")),
+        Value::Integer { least, most, .. } | Value::OptionalInteger { least, most, .. } => numbers(least, most),
+        Value::Choice { most, .. } => numbers(0, most),
+        Value::Factor { below, .. } if below.is_finite() => format!("give a number above 0 and below {below}"),
+        Value::Factor { .. } => "give a number above 0".to_owned(),
     }
 }
 
@@ -493,7 +518,7 @@ mod tests {
     use super::{Effect, Extended, TABLE};
 
     fn parse(list: &str) -> Result<Extended, (i32, String)> {
-        Extended::parse(std::iter::once(list)).map_err(|exit| (exit.code, exit.message))
+        Extended::parse(std::iter::once((list, None))).map_err(|exit| (exit.code, exit.message))
     }
 
     #[test]
@@ -545,19 +570,20 @@ mod tests {
             ("ssl_min_version=-1", "Invalid ssl_min_version. Use help to see valid options."),
             ("lru_crawler_sleep=1000001", "LRU crawler sleep must be between 0 and 1 second"),
         ] {
-            assert_eq!(parse(list), Err((1, line.to_owned())), "{list}");
+            let (code, message) = parse(list).expect_err(list);
+            let (why, below) = message.split_once('\n').expect("two lines");
+            assert_eq!((code, why), (1, line), "{list}");
+            let given = list.rsplit(',').next().expect("a word");
+            let remedy = below.strip_prefix(&format!("flagstone: -o {given}: ")).expect(list);
+            assert!(remedy.contains("give") || remedy.contains("-h lists"), "{list}: {remedy}");
         }
     }
 
     #[test]
     fn what_does_not_fit_together_or_promises_too_much_is_refused_with_64() {
-        for list in [
-            "hot_lru_pct=50,warm_lru_pct=50",
-            "temporary_ttl=5,no_lru_maintainer",
-            "ext_path=/a:1g",
-            "proxy_config=a",
-            "drop_privileges",
-        ] {
+        for list in
+            ["hot_lru_pct=50,warm_lru_pct=50", "temporary_ttl=5,no_lru_maintainer", "ext_path=/a:1g", "proxy_config=a"]
+        {
             assert_eq!(parse(list).expect_err(list).0, 64, "{list}");
         }
     }
@@ -580,8 +606,8 @@ mod tests {
 
     #[test]
     fn what_does_nothing_here_is_named() {
-        let extended = parse("idle_timeout=5,relaxed_privileges,hashpower=20").expect("known");
-        assert_eq!(extended.without_effect().as_deref(), Some("hashpower,relaxed_privileges"));
+        let extended = parse("idle_timeout=5,hash_algorithm=xxh3,hashpower=20").expect("known");
+        assert_eq!(extended.without_effect().as_deref(), Some("hash_algorithm,hashpower"));
         assert_eq!(extended.integer("idle_timeout"), Some(5));
         assert_eq!(parse("idle_timeout=5").expect("known").without_effect(), None);
     }

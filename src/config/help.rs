@@ -2,7 +2,11 @@
 //!
 //! Tools tell a server's features by words in `-h`: a feature is in it from the day it works, and not before.
 
+use super::flags::{FLAGS, Flag, SHORT_ONLY};
 use crate::protocol::{OWN_VERSION, VERSION};
+
+/// Where the words about a flag begin, if it leaves room.
+const HELP_COLUMN: usize = 25;
 
 /// `-V`. Tools read the first line.
 pub(super) fn version() -> String {
@@ -16,61 +20,31 @@ pub(super) fn license() -> String {
 
 /// `-h`.
 pub(super) fn text() -> String {
-    format!("memcached {VERSION}\n{}", FLAGS.trim_end())
+    let flags: String = FLAGS.iter().map(entry).collect();
+    format!("memcached {VERSION}\n{flags}{}", EXTENDED.trim_end())
 }
 
-const FLAGS: &str = "\
--p, --port=<num>          TCP port to listen on (default: 11211; 0: none, -1: the kernel picks)
--U, --udp-port=<num>      UDP port to listen on (default: 0, off)
--s, --unix-socket=<file>  UNIX socket to listen on (disables network support)
--a, --unix-mask=<mask>    access mask for UNIX socket, in octal (default: 700)
--A, --enable-shutdown     enable ascii \"shutdown\" command
--l, --listen=<addr>       interface to listen on (default: all); host, host:port, [IPv6]:port
-                          or unix:<file>[:<mode>], several with commas or by repeating the
-                          flag; proto[ascii]: before it: text only
--d, --daemon              run as a daemon
--r, --enable-coredumps    maximize core file limit
--u, --user=<user>         assume identity of <username> (only when run as root)
--m, --memory-limit=<num>  memory for items, index and eviction in megabytes (default: 64)
--M, --disable-evictions   return error on memory exhausted instead of evicting
--c, --conn-limit=<num>    max simultaneous connections (default: 1024)
--k, --lock-memory         lock down all paged memory
--v, --verbose             verbose (what the server does; RUST_LOG is heeded too)
--vv                       very verbose (what single connections do)
--vvv                      extremely verbose
--h, --help                print this help and exit
--i, --license             print the license and exit
--V, --version             print version and exit
--P, --pidfile=<file>      save PID in <file>, removed at exit only with -d
--f, --slab-growth-factor=<num> chunk size growth factor (default: finer than memcached's 1.25)
--n, --slab-min-size=<bytes> min space used for key+value+flags (default: as small as an item gets)
--L, --enable-largepages   try to use large memory pages (if available)
--D <char>                 use <char> as the delimiter between key prefixes and IDs for stats
-                          reporting; switches \"stats detail\" on (default delimiter: :)
--t, --threads=<num>       number of threads to use (default: 4)
--R, --max-reqs-per-event=<num> maximum number of requests per event, limits the
-                          requests processed per connection to prevent
-                          starvation (default: 20)
--C, --disable-cas         disable use of CAS
--b, --listen-backlog=<num> set the backlog queue limit (default: 1024)
--B, --protocol=<name>     protocol - ascii, binary, or auto (default: auto)
--I, --max-item-size=<num> adjusts max item size
-                          (default: 1m, min: 1k, max: 1024m, at most half of -m)
--F, --disable-flush-all   disable flush_all command
--X, --disable-dumping     disable commands that list keys
--W, --disable-watch       disable watch commands (live logging)
--S, --enable-sasl         clients must show a password by SASL; needs the file that
-                          MEMCACHED_SASL_PWDB names, or Cyrus SASL
--Y, --auth-file=<file>    clients must show a token of this file first; its lines:
-                          user:password
--e, --memory-file=<file>  keep items in this file, on tmpfs, across restarts and crashes
---takeover=<file>         take clients and items over from the server that has this socket, and hand them
-                          on to the next one that asks there
--N, --napi_ids=<num>      accepted, without effect
--Z, --enable-ssl          enable TLS/SSL on TCP listeners; -l notls:<addr> leaves one plain, btls: asks for no
-                          client certificate, mtls: requires one
--o, --extended=<list>     comma separated list of extended options
-   - maxconns_fast:       immediately close new connections after limit (default)
+/// A flag's lines.
+fn entry(flag: &Flag) -> String {
+    let short = flag.short.map(|letter| format!("-{letter}"));
+    let long = (flag.name != SHORT_ONLY).then(|| format!("--{}", flag.name));
+    let mut head = short.iter().chain(&long).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if let Some(value) = flag.value {
+        head.push_str(&if long.is_some() { format!("=<{value}>") } else { format!(" <{value}>") });
+    }
+    let mut text = format!("{head:<HELP_COLUMN$} ");
+    for (number, line) in flag.help.lines().enumerate() {
+        if number > 0 {
+            text.extend([" "].repeat(HELP_COLUMN + 1));
+        }
+        text.push_str(line);
+        text.push('\n');
+    }
+    text
+}
+
+/// The suboptions of `-o`.
+pub(super) const EXTENDED: &str = "   - maxconns_fast:       immediately close new connections after limit (default)
    - no_maxconns_fast:    let them wait instead
    - idle_timeout:        seconds after which an idle TCP connection is closed (default: 0, never)
    - track_sizes:         keep a histogram of item sizes for \"stats sizes\"
@@ -92,6 +66,8 @@ const FLAGS: &str = "\
    - ssl_wbuf_size:       kilobytes encrypted before they are written (default: 16)
    - ssl_session_cache:   let clients resume their sessions
    - ssl_min_version:     minimum protocol version: 2 (tlsv1.2, the default) or 3 (tlsv1.3)
+   - drop_privileges:     once it serves, let the kernel refuse programs, files and new connections
+   - relaxed_privileges:  with it: files and connections stay allowed
    - no_modern:           as no_ before maxconns_fast, slab_reassign, slab_automove, lru_crawler
                           memcached's options for its hash table and LRU are accepted and
                           have no effect; those given are named in a line at start

@@ -16,7 +16,13 @@ fn good(line: &str) -> Config {
 #[track_caller]
 fn refused(line: &str, code: i32, message: &str) {
     let exit = parse(line).expect_err(line);
-    assert_eq!((exit.code, exit.message.as_str(), exit.output), (code, message, Output::Stderr), "{line}");
+    assert_eq!((exit.code, exit.output), (code, Output::Stderr), "{line}");
+    // memcached's words, and below what was given and what would do.
+    let (why, below) = exit.message.rsplit_once("\nflagstone: ").expect(line);
+    assert_eq!(why, message, "{line}");
+    let (given, remedy) = below.split_once(": ").expect(line);
+    let is_named = line.split(' ').collect::<Vec<_>>().chunks(2).any(|flag| given.contains(&flag.join(" ")));
+    assert!(is_named && !remedy.is_empty(), "{line}: {below}");
 }
 
 fn tcp(host: Option<&str>, port: Port) -> Endpoint {
@@ -79,6 +85,8 @@ fn numbers_out_of_bounds_are_refused_in_memcacheds_words() {
         ("-m 17592186044415", "Cannot set memory limit higher than 33554432 megabytes."),
         ("-m 18446744073709551615", "Invalid memory limit 18446744073709551615: a number of megabytes"),
         ("-m 1g", "Invalid memory limit 1g: a number of megabytes"),
+        ("-m 0%", "Invalid memory limit 0%: a percentage of the memory there is"),
+        ("-m 101%", "Invalid memory limit 101%: a percentage of the memory there is"),
         ("-N 5", "Number of napi_ids(5) cannot be greater than number of threads(4)"),
         ("-B x", "Invalid value for binding protocol: x\n -- should be one of auto, binary, or ascii"),
         ("-b x", "Invalid listen backlog x"),
@@ -241,6 +249,13 @@ fn memory_flags_reach_the_store() {
     assert_eq!((store.growth_factor, store.chunk_bytes_min), (Some(1.5), Some(64)));
     assert!(!store.evict && !store.cas && store.large_pages);
     assert_eq!(store.workers, 2);
+}
+
+#[test]
+fn a_percentage_is_of_the_memory_there_is() {
+    // Whatever machine this is, and whatever its control group.
+    let (all, half) = (good("-m 100%").store.limit_bytes, good("-m 50% -I 1k -o slab_chunk_max=1").store.limit_bytes);
+    assert!(half <= all / 2 && half > all / 2 - (2 << 20), "{half} of {all}");
 }
 
 #[test]

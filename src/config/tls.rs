@@ -1,6 +1,6 @@
 //! `-Z`, and what `-o` says of TLS.
 
-use super::exit::Exit;
+use super::exit::{Exit, USAGE};
 use super::extended::Extended;
 use super::{Config, Flags, parse_port};
 use crate::net::{Endpoint, ListenAddress, Port, TlsTag};
@@ -20,17 +20,34 @@ impl Flags {
             return Ok(None);
         }
         if self.value("port").and_then(parse_port) == Some(Port::Off) {
-            return Err(Exit::usage("ERROR: You cannot enable SSL without a TCP port."));
+            return Err(self.refuse_together(
+                ["enable-ssl", "port"],
+                "ERROR: You cannot enable SSL without a TCP port.",
+                "give -p a port, or leave -Z out",
+            ));
         }
         if extended.has("ssl_kernel_tls") {
-            return Err(Exit::usage("ssl_kernel_tls is not supported: records are encrypted here, not by the kernel"));
+            return Err(Exit::refused(
+                USAGE,
+                "ssl_kernel_tls is not supported: records are encrypted here, not by the kernel",
+                "-o ssl_kernel_tls",
+                "leave it out",
+            ));
         }
         if extended.number("ssl_keyformat").is_some_and(|format| format != 1) {
-            return Err(Exit::usage("ssl_keyformat: only 1 (PEM) is read"));
+            return Err(Exit::refused(
+                USAGE,
+                "ssl_keyformat: only 1 (PEM) is read",
+                format!("-o ssl_keyformat={}", extended.text("ssl_keyformat").unwrap_or_default()),
+                "leave it out, and name a key in PEM",
+            ));
         }
         let file = |name: &str, what: &str| {
             let path = extended.text(name).map(Into::into);
-            path.ok_or_else(|| Exit::usage(format!("Error loading the {what}: (null) : -o {name} names no file")))
+            path.ok_or_else(|| {
+                let why = format!("Error loading the {what}: (null)");
+                Exit::refused(USAGE, why, "-Z", format!("name the file of the {what}, as -o {name}=FILE"))
+            })
         };
         let write_kilobytes = extended.number("ssl_wbuf_size").unwrap_or(WRITE_KILOBYTES);
         let write_kilobytes = write_kilobytes.clamp(WRITE_KILOBYTES_MIN, WRITE_KILOBYTES_MAX);
@@ -45,8 +62,7 @@ impl Flags {
             },
             ciphers: match extended.text("ssl_ciphers") {
                 None => Ciphers::default(),
-                Some(list) => Ciphers::parse(list)
-                    .map_err(|why| Exit::usage(format!("Error setting the provided cipher(s): {list}\n{why}")))?,
+                Some(list) => Ciphers::parse(list).map_err(|why| unknown_ciphers(list, &why))?,
             },
             lowest: if extended.number("ssl_min_version") == Some(3) { Lowest::Tls13 } else { Lowest::Tls12 },
             resumes: extended.has("ssl_session_cache"),
@@ -65,8 +81,15 @@ impl Flags {
             TlsTag::On(ClientCertificate::Required) => "mtls",
             TlsTag::On(ClientCertificate::NotAsked | ClientCertificate::AsConfigured) => "btls",
         };
-        Err(Exit::usage(format!("'{name}' option is valid only when SSL is enabled")))
+        let why = format!("'{name}' option is valid only when SSL is enabled");
+        Err(self.refuse(USAGE, "listen", why, format!("leave '{name}:' out, or give -Z with its certificate")))
     }
+}
+
+fn unknown_ciphers(list: &str, why: &str) -> Exit {
+    let given = format!("-o ssl_ciphers={list}");
+    let remedy = "give names of that list with colons between them, or leave it out for all";
+    Exit::refused(USAGE, format!("Error setting the provided cipher(s): {list}\n{why}"), given, remedy)
 }
 
 /// What the operator should know.

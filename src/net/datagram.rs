@@ -113,8 +113,9 @@ pub fn bind_datagrams(
             }
             if !address.ip().is_loopback() {
                 log::warn!(
-                    "UDP on {address}: who forges a sender's address has replies sent there that are far longer than \
-                     the requests; -l 127.0.0.1 or a firewall keeps them out"
+                    address:%;
+                    "UDP on {address}: who forges a sender's address has replies sent there that are far longer \
+                     than the requests; -l 127.0.0.1 or a firewall keeps them out"
                 );
             }
             Ok(())

@@ -59,6 +59,8 @@ pub enum Family {
 pub struct BindError {
     /// What was asked for: a port, an address, or a file.
     what: String,
+    /// The flag that asked for it, and its value.
+    flag: String,
     error: io::Error,
 }
 
@@ -69,6 +71,20 @@ impl fmt::Display for BindError {
 }
 
 impl std::error::Error for BindError {}
+
+impl BindError {
+    /// The flag that asked for it, with its value.
+    #[must_use]
+    pub fn flag(&self) -> &str {
+        &self.flag
+    }
+
+    /// What the system says.
+    #[must_use]
+    pub fn kind(&self) -> io::ErrorKind {
+        self.error.kind()
+    }
+}
 
 impl Listener {
     /// Takes one waiting connection, non-blocking and closed on exec.
@@ -174,7 +190,8 @@ pub fn bind(options: &Options, handed: &mut Handed) -> Result<Vec<Listener>, Bin
 pub fn adopt(handed: &mut Handed, tls: Option<ClientCertificate>) -> Result<Vec<Listener>, BindError> {
     let mut listeners = Vec::new();
     while let Some(socket) = handed.take_any(HandedKind::Listening) {
-        let socket = listening(socket).map_err(|error| BindError { what: "a socket handed in".to_owned(), error })?;
+        let refused = |error| BindError { what: "a socket handed in".to_owned(), flag: "LISTEN_FDS".to_owned(), error };
+        let socket = listening(socket).map_err(refused)?;
         let tls = tls.filter(|_| matches!(socket, ListeningSocket::Tcp(_)));
         listeners.push(Listener { socket, tls, spoken: None });
     }
@@ -200,7 +217,7 @@ fn relisten(socket: Socket, backlog: i32) -> io::Result<ListeningSocket> {
 fn adopt_unix(socket: Socket, path: &Path, mode: u32, backlog: i32) -> Result<ListeningSocket, BindError> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o777))
         .and_then(|()| relisten(socket, backlog))
-        .map_err(|error| BindError { what: format!("UNIX socket: {}", path.display()), error })
+        .map_err(|error| refused_file(path, error))
 }
 
 /// Opens a socket for every address that a host has.
@@ -215,13 +232,14 @@ pub(super) fn open_each(
         Port::Any => 0,
         Port::Number(number) => number,
     };
-    let what = match host {
-        Some(host) => format!("one of interface(s) {host}:{number}"),
-        None => format!("{transport} port {number}"),
+    let (what, flag) = match host {
+        Some(host) => (format!("one of interface(s) {host}:{number}"), format!("-l {host}:{number}")),
+        None if transport == "UDP" => (format!("UDP port {number}"), format!("-U {number}")),
+        None => (format!("{transport} port {number}"), format!("-p {number}")),
     };
     let addresses = match resolve(host, number) {
         Ok(addresses) => addresses,
-        Err(error) => return Err(BindError { what, error }),
+        Err(error) => return Err(BindError { what, flag, error }),
     };
     let (mut opened, mut skipped) = (0, None);
     for address in addresses {
@@ -229,14 +247,14 @@ pub(super) fn open_each(
             Ok(()) => opened += 1,
             // A kernel without IPv6 still serves IPv4, and the other way round.
             Err(error) if is_absent_family(&error) => skipped = Some(error),
-            Err(error) => return Err(BindError { what, error }),
+            Err(error) => return Err(BindError { what, flag, error }),
         }
     }
     if opened > 0 {
         return Ok(());
     }
     let error = skipped.unwrap_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable));
-    Err(BindError { what, error })
+    Err(BindError { what, flag, error })
 }
 
 /// What files of ports tell of an address.
@@ -284,9 +302,12 @@ fn listen_tcp(address: SocketAddr, options: &Options) -> io::Result<mio::net::Tc
 }
 
 fn bind_unix(path: &Path, mode: u32, backlog: i32) -> Result<ListeningSocket, BindError> {
-    listen_unix(path, mode, backlog)
-        .map(ListeningSocket::Unix)
-        .map_err(|error| BindError { what: format!("UNIX socket: {}", path.display()), error })
+    listen_unix(path, mode, backlog).map(ListeningSocket::Unix).map_err(|error| refused_file(path, error))
+}
+
+fn refused_file(path: &Path, error: io::Error) -> BindError {
+    let file = path.display();
+    BindError { what: format!("UNIX socket: {file}"), flag: format!("-s {file}"), error }
 }
 
 fn listen_unix(path: &Path, mode: u32, backlog: i32) -> io::Result<mio::net::UnixListener> {

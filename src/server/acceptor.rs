@@ -100,7 +100,7 @@ impl Acceptor {
             if let Err(error) = self.poll.poll(&mut events, self.paused_at.map(|_| RETRY))
                 && error.kind() != io::ErrorKind::Interrupted
             {
-                log::error!("the acceptor cannot wait for connections: {error}");
+                log::error!(error:%; "the acceptor cannot wait for connections");
                 return;
             }
             for event in &events {
@@ -156,7 +156,7 @@ impl Acceptor {
         self.resume();
         self.counters.total_connections.bump();
         if let Err(error) = self.roster.hand_over(arrival) {
-            log::error!("cannot wake a worker for a new connection: {error}");
+            log::error!(error:%; "cannot wake a worker for a new connection");
         }
     }
 
@@ -179,7 +179,7 @@ impl Acceptor {
         // Out of descriptors or memory, or a network that is down: whatever it is, it does not get better by
         // trying at once.
         if self.paused_at.is_none() {
-            log::warn!("cannot accept connections for now: {error}");
+            log::warn!(error:%; "cannot accept connections for now");
         }
         self.pause();
         Tried::Full

@@ -9,6 +9,13 @@ use crate::time::{Moment, Now, Seconds};
 
 const SECOND_NANOS: u64 = 1_000_000_000;
 
+/// Unix time, for lines of the log.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one home of the clock")]
+pub fn since_epoch() -> Duration {
+    std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO)
+}
+
 /// Whole seconds since the server's epoch. Cheap to read, once a turn of a loop; cheap to copy.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {

@@ -45,6 +45,16 @@ impl fmt::Display for TokensError {
 
 impl std::error::Error for TokensError {}
 
+impl TokensError {
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Unreadable(path, _) | Self::Malformed(path) => path,
+        }
+    }
+}
+
 impl TokensFile {
     /// The file, and what it says now.
     ///
@@ -67,7 +77,7 @@ impl TokensFile {
         file.take(TOKENS_FILE_BYTES_MAX).read_to_end(&mut text).map_err(unreadable)?;
         let tokens = Tokens::parse(&text).map_err(|_| TokensError::Malformed(self.path.clone()))?;
         if tokens.is_cut() {
-            log::warn!("authfile [{}]: only the first {TOKENS_MAX} lines are heeded", self.path.display());
+            log::warn!(path:% = self.path.display(); "authfile: only the first {TOKENS_MAX} lines are heeded");
         }
         Ok(tokens)
     }
@@ -87,7 +97,7 @@ impl TokensFile {
 pub fn write_pidfile(path: &Path) -> io::Result<()> {
     let old = fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok());
     if let Some(pid) = old.filter(|pid| is_alive(*pid)) {
-        log::warn!("the pid file {} names process {pid}, which is alive", path.display());
+        log::warn!(path:% = path.display(), pid; "the pid file names a process that is alive");
     }
     replace(path, "tmp", &format!("{}\n", std::process::id()))
 }

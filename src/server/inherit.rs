@@ -43,7 +43,7 @@ impl Inherited {
             if name == STORED_AS && is_stored {
                 inherited.memory = Some(File::from(descriptor));
             } else if inherited.sockets.add(descriptor).is_err() {
-                log::warn!("ignored, as it is no socket to listen on: the descriptor {name:?} of LISTEN_FDS");
+                log::warn!(name; "ignored: this descriptor of LISTEN_FDS is no socket to listen on");
             }
         }
         inherited.is_activated = !inherited.sockets.is_empty();

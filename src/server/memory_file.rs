@@ -8,7 +8,8 @@ use std::path::Path;
 
 use crate::config::MemoryFile;
 use crate::store::memory_file_owner;
-use crate::sys::{file, notify};
+use crate::sys::file;
+use crate::sys::notify::Manager;
 
 /// What the service manager calls the file that it keeps (`FDNAME`).
 pub(super) const STORED_AS: &str = "flagstone-memory";
@@ -48,6 +49,16 @@ impl fmt::Display for MemoryFileError {
 
 impl std::error::Error for MemoryFileError {}
 
+impl MemoryFileError {
+    /// The file.
+    #[must_use]
+    pub fn file(&self) -> &MemoryFile {
+        match self {
+            Self::System(file, _) | Self::InUse(file, _) | Self::TooSmall(file, _) | Self::Another(file) => file,
+        }
+    }
+}
+
 /// Opens and locks the file, or checks that it is the one that was handed over, and warns if it lies on a disk.
 ///
 /// # Errors
@@ -66,7 +77,7 @@ pub(super) fn open(wanted: &MemoryFile, handed: Option<File>, limit_bytes: u64) 
         return Err(MemoryFileError::TooSmall(wanted.clone(), limit_bytes - room));
     }
     if !file::is_in_memory(&opened).map_err(system)? {
-        log::warn!("memory file {wanted} lies on no tmpfs: the kernel will write it to disk");
+        log::warn!(file:% = wanted; "the memory file lies on no tmpfs: the kernel will write it to disk");
     }
     if *wanted == (MemoryFile::Nameless { is_stored: true }) {
         keep(&opened);
@@ -93,9 +104,12 @@ fn is_wanted(file: &File, wanted: &MemoryFile) -> io::Result<bool> {
 
 /// Gives the service manager a descriptor of it; what it has already it keeps once.
 fn keep(file: &File) {
-    match notify::notify_with(&format!("FDSTORE=1\nFDNAME={STORED_AS}"), &[file.as_fd()]) {
+    let state = format!("FDSTORE=1\nFDNAME={STORED_AS}");
+    match Manager::open().and_then(|manager| manager.tell_with(&state, &[file.as_fd()])) {
         Ok(true) => {}
-        Ok(false) => log::warn!("memory_fd_store: no service manager is there, the items end with this process"),
-        Err(error) => log::warn!("memory_fd_store: the service manager cannot be told: {error}"),
+        Ok(false) => {
+            log::warn!(option = "memory_fd_store"; "no service manager is there: the items end with this process");
+        }
+        Err(error) => log::warn!(option = "memory_fd_store", error:%; "the service manager could not be told"),
     }
 }

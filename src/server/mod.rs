@@ -3,7 +3,6 @@
 //! [`Server::open`] takes everything a start can fail for, on one thread; [`Server::start`] starts the threads;
 //! [`Running::stop`] ends them.
 
-use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use mio::{Poll, Waker};
 
 mod acceptor;
+pub mod check;
 mod client;
 pub mod clock;
 mod datagrams;
@@ -25,8 +25,10 @@ pub mod roster;
 mod sasl;
 pub mod signals;
 mod slots;
+mod start_error;
 pub mod takeover;
 mod watch;
+mod watchdog;
 pub mod worker;
 
 use acceptor::{Acceptor, Limits};
@@ -36,61 +38,19 @@ use inherit::Inherited;
 use roster::{Roster, WAKE};
 use signals::{Asked, Signals};
 use takeover::{Door, Fate, Predecessor, TakeoverError};
+use watchdog::Watchdog;
 use worker::{Worker, WorkerOptions};
 
 pub use crate::auth::OpenError as SaslError;
 use crate::auth::{Authenticator, Tokens};
 use crate::command::{RestartReport, Shared, SharedOptions};
 use crate::config::Config;
-use crate::net::{self, DatagramSocket, Listener};
-use crate::store::{self, Opened, Recovery, Refusal, Store, memory_file_refusal};
+use crate::net::{DatagramSocket, Listener};
+use crate::store::{Opened, Recovery, Refusal, Store, memory_file_refusal};
 use crate::sync::Arc;
 use crate::telemetry::watch::{Call, Watch};
-use crate::tls::{self, Certificates};
-
-/// Why a server could not be started.
-#[derive(Debug)]
-pub enum StartError {
-    /// An address, port or file to listen on could not be had.
-    Bind(net::BindError),
-    /// The file of `-e` could not be had.
-    MemoryFile(memory_file::MemoryFileError),
-    /// The running server's place could not be taken.
-    Takeover(TakeoverError),
-    /// The memory for the items could not be had.
-    Store(store::OpenError),
-    /// The certificates could not be read.
-    Certificates(tls::LoadError),
-    /// The tokens that clients are to show could not be read.
-    Tokens(files::TokensError),
-    /// There is no way to judge who is who by SASL.
-    Sasl(SaslError),
-    /// The kernel refused descriptors or threads.
-    System(io::Error),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bind(error) => error.fmt(f),
-            Self::MemoryFile(error) => error.fmt(f),
-            Self::Takeover(error) => error.fmt(f),
-            Self::Store(error) => error.fmt(f),
-            Self::Certificates(error) => error.fmt(f),
-            Self::Tokens(error) => error.fmt(f),
-            Self::Sasl(error) => error.fmt(f),
-            Self::System(error) => write!(f, "failed to start threads: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
-
-impl From<io::Error> for StartError {
-    fn from(error: io::Error) -> Self {
-        Self::System(error)
-    }
-}
+use crate::tls::Certificates;
+pub use start_error::StartError;
 
 /// A server with its sockets bound and its memory reserved, and no threads yet: it may still be forked.
 #[derive(Debug)]
@@ -278,8 +238,11 @@ impl Server {
         }
         let (store, of_maintenance) = (Arc::clone(shared.store()), Arc::clone(&roster));
         let recorder = Watch::recorder(shared.watch());
-        let maintenance =
-            spawn("maintenance".to_owned(), move || maintenance::run(&store, &of_maintenance, clock, recorder))?;
+        // Here, and not by the thread: it may have no right to open sockets by then.
+        let watchdog = Watchdog::open();
+        let maintenance = spawn("maintenance".to_owned(), move || {
+            maintenance::run(&store, &of_maintenance, clock, recorder, watchdog)
+        })?;
         let (called, woken) = (maintenance.thread().clone(), Arc::clone(&roster));
         shared.store().on_work(move || called.unpark());
         shared.store().on_drain(move || woken.wake_workers());
@@ -296,21 +259,28 @@ impl Running {
     pub fn reload(&self) {
         let tokens = self.tokens_file.as_ref().zip(self.shared.gate());
         if tokens.is_none() && self.shared.tls().is_none() {
-            log::warn!("SIGHUP: there are no files to read again");
+            log::warn!(signal = "SIGHUP"; "there are no files to read again");
         }
         if let Some((file, gate)) = tokens {
             match file.read() {
                 Ok(tokens) => {
+                    let count = tokens.count();
                     gate.replace(tokens);
-                    log::warn!("SIGHUP: new tokens of {}", file.path().display());
+                    log::warn!(signal = "SIGHUP", path:% = file.path().display(), tokens = count; "tokens read again");
                 }
-                Err(error) => log::error!("SIGHUP: the old tokens stay: {error}"),
+                Err(error) => {
+                    log::error!(signal = "SIGHUP", path:% = file.path().display(); "the old tokens stay: {error}")
+                }
             }
         }
         if let Some(tls) = self.shared.tls() {
             match tls.refresh(self.clock.now().seconds) {
-                Ok(()) => log::warn!("SIGHUP: new certificates"),
-                Err(error) => log::error!("SIGHUP: the old certificates stay: {error}"),
+                Ok(()) => {
+                    for (option, path) in tls.files() {
+                        log::warn!(signal = "SIGHUP", option, path:% = path.display(); "certificates read again");
+                    }
+                }
+                Err(error) => log::error!(signal = "SIGHUP"; "the old certificates stay: {error}"),
             }
         }
     }
@@ -399,16 +369,17 @@ fn open_door(
 
 /// The store, in the memory of a file or in memory of its own, and the former's clock.
 fn open_store(config: &Config, memory: Option<&File>) -> Result<(Opened, Option<Clock>), StartError> {
+    let refused = |error| StartError::Store(error, config.store.limit_bytes);
     let (Some((wanted, restart)), Some(file)) = (&config.memory_file, memory) else {
-        let store = Store::open(&config.store).map_err(StartError::Store)?;
+        let store = Store::open(&config.store).map_err(refused)?;
         return Ok((Opened { store, nanos: 0, left: Err(Refusal::Empty) }, None));
     };
     let moment = Clock::moment()?;
-    let opened = Store::open_on(&config.store, file, *restart, &moment).map_err(StartError::Store)?;
+    let opened = Store::open_on(&config.store, file, *restart, &moment).map_err(refused)?;
     if let Err(refusal) = &opened.left
         && *refusal != Refusal::Empty
     {
-        log::warn!("memory file {wanted}: starting empty: {refusal}");
+        log::warn!(file:% = wanted; "memory file: starting empty: {refusal}");
     }
     let clock = Clock::resume(&moment, opened.nanos);
     Ok((opened, Some(clock)))

@@ -15,7 +15,7 @@ pub(super) fn run(store: &Store, roster: &Roster, mut population: Population) {
             // A step takes as long as the system takes for a huge page; between steps who waits goes first.
             Ok(true) => thread::yield_now(),
             Ok(false) => return log::info!("the memory of -L is there"),
-            Err(error) => return log::warn!("the memory of -L comes as it is used, not ahead: {error}"),
+            Err(error) => return log::warn!(error:%; "the memory of -L comes as it is used, not ahead"),
         }
     }
 }

@@ -134,7 +134,7 @@ impl Roster {
     /// Wakes one worker: it then has a turn.
     pub fn wake_worker(&self, worker: usize) {
         if let Err(error) = self.mailboxes[worker].waker.wake() {
-            log::error!("cannot wake a worker: {error}");
+            log::error!(error:%; "cannot wake a worker");
         }
     }
 
@@ -147,7 +147,7 @@ impl Roster {
 
     fn wake_acceptor(&self) {
         if let Err(error) = self.acceptor.wake() {
-            log::error!("cannot wake the acceptor: {error}");
+            log::error!(error:%; "cannot wake the acceptor");
         }
     }
 }

@@ -237,7 +237,7 @@ impl Door {
             let ready = match wait(&[signals.as_fd(), socket.as_fd()], most) {
                 Ok(ready) => ready,
                 Err(error) => {
-                    log::error!("cannot wait for who takes over: {error}");
+                    log::error!(error:%; "cannot wait for who takes over");
                     return signals.wait();
                 }
             };
@@ -255,7 +255,7 @@ impl Door {
 
     fn turn_away(&mut self, error: &io::Error) {
         self.successor = None;
-        log::warn!("serving on: no takeover: {error}");
+        log::warn!(error:%; "serving on: no takeover");
     }
 
     /// Lets somebody in, or hears them; true: they say `stop`.

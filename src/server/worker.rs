@@ -221,7 +221,7 @@ impl Worker {
                 Ok(()) => self.turn(&events),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    log::error!("a worker cannot wait for its clients: {error}");
+                    log::error!(error:%; "a worker cannot wait for its clients");
                     break;
                 }
             }
@@ -545,7 +545,7 @@ impl Worker {
         let Some(client) = self.slots.get_mut(token) else { return };
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = self.poll.registry().register(client.stream(), token, interest) {
-            log::error!("cannot wait for a client: {error}");
+            log::error!(error:%; "cannot wait for a client");
             self.close(token, CloseReason::Error);
             return;
         }

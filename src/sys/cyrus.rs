@@ -365,7 +365,7 @@ extern "C" fn note(_context: *mut c_void, level: c_int, message: *const c_char) 
     if log::log_enabled!(level_of_log)
         && let Some(text) = text_of(message)
     {
-        log::log!(level_of_log, "SASL (severity {level}): {text}");
+        log::log!(level_of_log, severity = level, said:% = text; "Cyrus SASL");
     }
     OK
 }

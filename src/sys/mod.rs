@@ -2,6 +2,7 @@
 
 #[cfg(loom)]
 pub mod beside;
+pub mod cgroup;
 pub mod clock;
 pub mod cyrus;
 pub mod descriptors;
@@ -12,5 +13,6 @@ pub mod memory;
 pub mod notify;
 pub mod prefetch;
 pub mod process;
+pub mod seccomp;
 pub mod socket;
 pub mod user;

@@ -1,14 +1,16 @@
 //! Per-thread counters: who counts owns its counters and adds with plain loads and stores; who reports sums.
 //!
 //! What is told of them, in which order, is `command/`'s business: it makes [`Figure`]s, which a dialect writes. What
-//! happens, one event at a time, is told by [`watch`].
+//! happens, one event at a time, is told by [`watch`]; the operator's log has its lines from [`LogFormat`].
 
 pub mod watch;
 
 mod figure;
+mod log_line;
 mod prefixes;
 
 pub use figure::{Figure, Kind, Label, Value, Visit};
+pub use log_line::LogFormat;
 pub use prefixes::{PREFIXES_MAX, PrefixBook, PrefixCounters, PrefixEvent, PrefixTotals};
 
 use crossbeam::utils::CachePadded;

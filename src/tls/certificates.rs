@@ -51,6 +51,19 @@ impl fmt::Display for LoadError {
 
 impl std::error::Error for LoadError {}
 
+impl LoadError {
+    /// The option of `-o` that named what could not be taken, with its value where it is one file.
+    #[must_use]
+    pub fn option(&self) -> String {
+        match self {
+            Self::Chain(path, _) => format!("-o ssl_chain_cert={}", path.display()),
+            Self::Key(path, _) => format!("-o ssl_key={}", path.display()),
+            Self::Pair(_) => "-o ssl_chain_cert with ssl_key".to_owned(),
+            Self::Authorities(path, _) => format!("-o ssl_ca_cert={}", path.display()),
+        }
+    }
+}
+
 /// What new connections begin with, by what their listener wants of a client's certificate. Each has keys of its own
 /// for tickets: who came in without a certificate cannot resume where one is asked for.
 #[derive(Debug)]
@@ -100,6 +113,13 @@ impl Certificates {
         // Relaxed: a figure for reports.
         self.read_at.store(now.0, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The files that are read, by the options that name them.
+    pub fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let Options { chain, key, ca, .. } = &self.options;
+        let always = [("ssl_chain_cert", chain.as_path()), ("ssl_key", key.as_path())];
+        always.into_iter().chain(ca.as_deref().map(|path| ("ssl_ca_cert", path)))
     }
 
     /// Since how many seconds they hold.

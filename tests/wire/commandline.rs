@@ -13,7 +13,7 @@ const OPTIONS: &str = "\
     -f --slab-growth-factor -n --slab-min-size -L --enable-largepages -D -t --threads -R \
     --max-reqs-per-event -C --disable-cas -b --listen-backlog -B --protocol -I --max-item-size \
     -F --disable-flush-all -X --disable-dumping -W --disable-watch -Y --auth-file -S --enable-sasl \
-    -o --extended maxconns_fast idle_timeout";
+    --config --check --generate --log-format -o --extended maxconns_fast idle_timeout";
 
 /// Words by which tools tell that a server has a feature: not there before it works.
 const PROMISES: &str = "ext_path proxy_config";
@@ -235,5 +235,87 @@ fn what_is_not_there_yet_is_refused_by_name() {
         // A flag counts in its own case only: -S is not -s.
         let named = names.iter().any(|name| outcome.stderr.contains(name) || said.contains(name));
         assert!(named, "{options:?} is refused without its name: {}", outcome.stderr);
+    }
+}
+
+/// Guards: whoever reads a refusal knows which flag to change, and to what.
+#[test]
+fn every_refusal_names_the_flag_the_value_and_what_would_do() {
+    let folder = Directory::new();
+    let nowhere = folder.text("nowhere/file");
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let taken = taken.local_addr().expect("bound").to_string();
+    fs::write(folder.join("tokens"), "no token\n").expect("writable");
+    let tokens = folder.text("tokens");
+    let certificate = format!("ssl_chain_cert={nowhere},ssl_key={nowhere}");
+    let cases: Vec<(Vec<&str>, String)> = vec![
+        (vec!["-x"], "-x".to_owned()),
+        (vec!["--nosuch=1"], "--nosuch".to_owned()),
+        (vec!["-p", "70000"], "-p 70000".to_owned()),
+        (vec!["-U", "x"], "-U x".to_owned()),
+        (vec!["-l", "127.0.0.1:x"], "-l 127.0.0.1:x".to_owned()),
+        (vec!["-l", &taken], format!("-l {taken}")),
+        (vec!["-l", "192.0.2.1:11211"], "-l 192.0.2.1:11211".to_owned()),
+        (vec!["-l", "notls:127.0.0.1"], "-l 127.0.0.1,notls:127.0.0.1".to_owned()),
+        (vec!["-s", &nowhere], format!("-s {nowhere}")),
+        (vec!["-a", "8"], "-a 8".to_owned()),
+        (vec!["-b", "x"], "-b x".to_owned()),
+        (vec!["-c", "0"], "-c 0".to_owned()),
+        (vec!["-c", "4000000000"], "-c 4000000000".to_owned()),
+        (vec!["-t", "x"], "-t x".to_owned()),
+        (vec!["-R", "0"], "-R 0".to_owned()),
+        (vec!["-B", "nosuch"], "-B nosuch".to_owned()),
+        (vec!["-N", "9"], "-N 9".to_owned()),
+        (vec!["-m", "1g"], "-m 1g".to_owned()),
+        (vec!["-m", "1"], "-m 1".to_owned()),
+        (vec!["-m", "2147483647"], "-m 2147483647".to_owned()),
+        (vec!["-I", "512"], "-I 512".to_owned()),
+        (vec!["-I", "40m"], "-I 40m".to_owned()),
+        (vec!["-m", "4096", "-I", "1025m"], "-I 1025m".to_owned()),
+        (vec!["-I", "100k", "-o", "slab_chunk_max=64"], "-I 102400 with -o slab_chunk_max=64".to_owned()),
+        (vec!["-f", "1"], "-f 1".to_owned()),
+        (vec!["-n", "0"], "-n 0".to_owned()),
+        (vec!["-n", "2000000"], "-n 2000000".to_owned()),
+        (vec!["-D", ""], "-D ''".to_owned()),
+        (vec!["-e", &nowhere], format!("-e {nowhere}")),
+        (vec!["-Y", &nowhere], format!("-Y {nowhere}")),
+        (vec!["-Y", &tokens], format!("-Y {tokens}")),
+        (vec!["-Y", &tokens, "-B", "binary"], format!("-Y {tokens} with -B binary")),
+        (vec!["-Y", &tokens, "-U", "5"], format!("-Y {tokens} with -U 5")),
+        (vec!["-S", "-B", "ascii"], "-S with -B ascii".to_owned()),
+        (vec!["-S", "-Y", &tokens], format!("-S with -Y {tokens}")),
+        (vec!["-Z"], "-Z".to_owned()),
+        (vec!["-Z", "-p", "0", "-o", &certificate], "-Z with -p 0".to_owned()),
+        (vec!["-Z", "-o", &certificate], format!("-o ssl_chain_cert={nowhere}")),
+        (vec!["-Z", "-o", "ssl_chain_cert=a,ssl_key=b,ssl_ciphers=x"], "-o ssl_ciphers=x".to_owned()),
+        (vec!["-o", "nosuch=1"], "-o nosuch=1".to_owned()),
+        (vec!["-o", "hashpower=11"], "-o hashpower=11".to_owned()),
+        (vec!["-o", "hot_lru_pct=50,warm_lru_pct=50"], "-o hot_lru_pct=50,warm_lru_pct=50".to_owned()),
+        (vec!["-o", "temporary_ttl=5,no_lru_maintainer"], "-o temporary_ttl with no_lru_maintainer".to_owned()),
+        (vec!["-o", "ext_path=a:1g"], "-o ext_path=a:1g".to_owned()),
+        (vec!["-o", "max_outage=5"], "-o max_outage=5".to_owned()),
+        (vec!["--config", &nowhere], format!("--config={nowhere}")),
+    ];
+    for (options, given) in &cases {
+        let outcome = run(options);
+        assert!(outcome.code.is_some_and(|code| code != 0), "{options:?} is not refused: {}", outcome.stderr);
+        let start = format!("flagstone: {given}: ");
+        let remedy = outcome.stderr.lines().find_map(|line| line.strip_prefix(&start)).map(str::len);
+        assert!(remedy.is_some_and(|length| length > 4), "{options:?}: no \"{start}..\" in: {}", outcome.stderr);
+    }
+}
+
+/// Guards: who wrote the file learns where in it.
+#[test]
+fn a_value_of_a_file_is_refused_with_its_line() {
+    let folder = Directory::new();
+    fs::write(folder.join("conf"), "# memory\n-m 1g\n-o idle_timeout=x\n").expect("writable");
+    let conf = folder.text("conf");
+    let flag = format!("--config={conf}");
+    expect_refusal(&[&flag, "-m", "64"], 1, &format!("flagstone: -o idle_timeout=x ({conf}:3): "));
+    fs::write(folder.join("conf"), "# memory\n-m 1g\n").expect("writable");
+    expect_refusal(&[&flag], 64, &format!("flagstone: -m 1g ({conf}:2): "));
+    if is_root() {
+        expect_refusal(&["-u", "no-such-user"], 67, "flagstone: -u no-such-user: ");
     }
 }

@@ -109,7 +109,8 @@ fn a_port_scan_logs_a_line_a_second_at_most() {
     }
     let mut client = encrypted.client();
     wait_for("they are counted", || (client.stat("ssl_handshake_errors") == 300).then_some(()));
-    let (lines, seconds) = (encrypted.server.log().matches("handshake").count(), client.stat("uptime") - start);
+    let (lines, seconds) =
+        (encrypted.server.log().matches("its TLS handshake failed").count(), client.stat("uptime") - start);
     assert!(lines >= 1 && lines as u64 <= seconds + 2, "{lines} lines in {seconds} s");
 }
 

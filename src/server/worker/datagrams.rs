@@ -13,7 +13,7 @@ impl Worker {
     /// Begins to wait for datagrams. memcached counts such a socket as a connection that came.
     pub(super) fn begin_datagrams(&mut self) {
         if let Err(error) = self.datagrams.register(self.poll.registry()) {
-            log::error!("a worker cannot wait for datagrams: {error}");
+            log::error!(error:%; "a worker cannot wait for datagrams");
         }
         let count = self.datagrams.len();
         self.commands.counters().total_connections.add(number(count));

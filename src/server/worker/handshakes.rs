@@ -156,11 +156,8 @@ impl Worker {
         let cfd = client.descriptor();
         self.commands.tell(&watch::Event::TlsError { cfd, why: why.as_bytes() });
         if let Some(unsaid) = tls.note_failure(self.commands.now().seconds) {
-            let others = if unsaid > 0 { format!(" (and {unsaid} more)") } else { String::new() };
-            log::warn!(
-                "closing client {cfd}, {}: its TLS handshake failed{others}: {why}",
-                client.stream().peer_text()
-            );
+            let peer = client.stream().peer_text();
+            log::warn!(client = cfd, peer:%, why, unsaid; "closing a client: its TLS handshake failed");
         }
         self.follow(Verdict::Gone(CloseReason::Error), token);
     }

@@ -49,7 +49,10 @@ impl Worker {
         }
         for token in self.slots.tokens(|client| client.is_silent_in_value(SILENT_SECONDS_MAX, now)) {
             let number = self.slots.get_mut(token).map_or(0, |client| client.descriptor());
-            log::warn!("closing client {number}: it sends nothing of a value, and others wait for the memory it holds");
+            log::warn!(
+                client = number;
+                "closing a client: it sends nothing of a value, and others wait for the memory it holds"
+            );
             self.commands.counters().silent_upload_kicks.bump();
             self.close(token, CloseReason::Error);
         }
@@ -97,7 +100,7 @@ impl Worker {
 
     fn kick_reader(&mut self, token: Token, why: &str) {
         let number = self.slots.get_mut(token).map_or(0, |client| client.descriptor());
-        log::warn!("closing client {number}: it reads too slowly, and {why}");
+        log::warn!(client = number, why; "closing a client: it reads too slowly");
         self.commands.counters().slow_reader_kicks.bump();
         self.close(token, CloseReason::Error);
     }
