@@ -443,9 +443,9 @@ impl Extended {
         } else {
             return Ok(());
         };
-        let given = format!("-I {item} with -o slab_chunk_max={} (KB)", chunk >> 10);
+        let given = format!("-I {item} with -o slab_chunk_max={}", chunk >> 10);
         let remedy =
-            "give a -I of whole megabytes, or a slab_chunk_max that divides it and 1024, as -o slab_chunk_max=1";
+            "give a -I of whole megabytes, or a slab_chunk_max (KB) that divides it and 1024, as slab_chunk_max=1";
         Err(Exit::refused(REFUSED, line, given, remedy))
     }
 
