@@ -15,7 +15,7 @@ use crate::store::bytes::layout::{
 };
 use crate::store::words::options::Options;
 use crate::store::words::refusal::Refusal;
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, fence, yield_now};
 use crate::sys::memory::{HUGE_PAGE_BYTES, OS_PAGE_BYTES, Reservation, Table};
 use crate::time::Now;
 
@@ -197,9 +197,49 @@ impl Heads {
     }
 }
 
+/// Looks at chunks whose pages nothing keeps in their class. A file's memory may be gone by then, and a look at a hole
+/// asks the file system for memory: where that has none, the process ends by SIGBUS. So the memory of a page that has
+/// left its class is given back when nobody looks who may have seen it there.
+#[derive(Debug, Default)]
+pub(crate) struct Looks {
+    count: AtomicU32,
+}
+
+/// One such look.
+#[derive(Debug)]
+pub(crate) struct Look<'l> {
+    looks: &'l Looks,
+}
+
+impl Looks {
+    /// Begins a look, before it is asked of what class the page is. It ends soon, whatever other threads do.
+    pub(crate) fn begin(&self) -> Look<'_> {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        // Pairs with the one in `wait`: either this thread sees that the page has no class, or that one sees the look.
+        fence(Ordering::SeqCst);
+        Look { looks: self }
+    }
+
+    /// Waits until those looks have ended that may have found a class with a page that has none now.
+    fn wait(&self) {
+        fence(Ordering::SeqCst);
+        // Acquire: pairs with the end of a look.
+        while self.count.load(Ordering::Acquire) != 0 {
+            yield_now();
+        }
+    }
+}
+
+impl Drop for Look<'_> {
+    fn drop(&mut self) {
+        self.looks.count.fetch_sub(1, Ordering::Release);
+    }
+}
+
 /// The reservation and the tables that lie at its start.
 #[derive(Debug)]
 pub(crate) struct Arena {
+    pub(crate) looks: Arc<Looks>,
     pub(crate) memory: Arc<Reservation>,
     pub(crate) geometry: Geometry,
     pub(crate) superblock: Superblock,
@@ -263,7 +303,7 @@ impl Arena {
         memory.open(0, if memory.has_file() { used_bytes } else { geometry.pages_at })?;
         let superblock = Superblock::new(&memory);
         let records = Table::new(&memory, geometry.records_at, geometry.stripes);
-        Ok(Self { memory, geometry, superblock, records })
+        Ok(Self { looks: Arc::default(), memory, geometry, superblock, records })
     }
 
     /// Writes the superblock of a new arena.
@@ -282,6 +322,15 @@ impl Arena {
             with_cas,
             chunk_sizes,
         });
+    }
+
+    /// Gives the memory of a page that has no class back to the system.
+    pub(crate) fn release_page(&self, offset: usize) {
+        // Anonymous memory reads as zero afterwards, and nobody minds.
+        if self.memory.has_file() {
+            self.looks.wait();
+        }
+        self.memory.release(offset, self.geometry.page_bytes);
     }
 
     /// Opens the page table as far as a higher limit needs it; false when the system has no memory for that.
@@ -317,11 +366,31 @@ const _: () = assert!(MEMORY_BYTES_MAX / GRANULES_MAX * RESERVE_FACTOR_LEAST <= 
 
 #[cfg(test)]
 mod tests {
-    use super::{Geometry, RESERVE_FACTOR};
+    use super::{Geometry, Looks, RESERVE_FACTOR};
     use crate::store::words::options::Options;
+    use crate::sync::{AtomicBool, Ordering, yield_now};
 
     fn geometry(limit_bytes: u64) -> Geometry {
         Geometry::new(&Options { limit_bytes, ..Options::default() }, RESERVE_FACTOR)
+    }
+
+    #[cfg(not(loom))]
+    #[test]
+    fn memory_is_not_given_back_while_somebody_looks() {
+        let (looks, is_given) = (Looks::default(), AtomicBool::new(false));
+        let look = looks.begin();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                looks.wait();
+                is_given.store(true, Ordering::Relaxed);
+            });
+            for _ in 0..1000 {
+                yield_now();
+                assert!(!is_given.load(Ordering::Relaxed));
+            }
+            drop(look);
+        });
+        assert!(is_given.load(Ordering::Relaxed));
     }
 
     #[test]
