@@ -275,6 +275,7 @@ const TABLE: &[Row] = &[
         Effect::Acts,
     ),
     ("memory_file_reset", Value::None, Effect::Acts),
+    ("memory_file_keep_old", Value::None, Effect::Acts),
     ("inline_ascii_resp", Value::None, Effect::None),
     ("no_inline_ascii_resp", Value::None, Effect::None),
     ("drop_privileges", Value::None, Effect::Refused("the system call filter")),

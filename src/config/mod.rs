@@ -315,17 +315,22 @@ impl Flags {
             workers,
             track_sizes: extended.has("track_sizes"),
             hash_seed: random_seed(),
+            stripes: None,
         })
     }
 
     /// The file and what `-o` says of it, which means nothing without it.
     fn memory_file(&self, extended: &Extended) -> Result<Option<(PathBuf, store::Restart)>, Exit> {
         let seconds = extended.integer("max_outage").and_then(|seconds| u64::try_from(seconds).ok());
-        let restart = store::Restart { outage_seconds_max: seconds, reset: extended.has("memory_file_reset") };
+        let restart = store::Restart {
+            outage_seconds_max: seconds,
+            reset: extended.has("memory_file_reset"),
+            keep_old: extended.has("memory_file_keep_old"),
+        };
         match self.value("memory-file") {
             Some(path) => Ok(Some((PathBuf::from(path), restart))),
             None if restart == store::Restart::default() => Ok(None),
-            None => Err(Exit::usage("-o max_outage and memory_file_reset say what becomes of the file of -e")),
+            None => Err(Exit::usage("-o max_outage, memory_file_reset and memory_file_keep_old say what becomes of the file of -e")),
         }
     }
 

@@ -35,6 +35,22 @@ impl fmt::Display for MemoryFileError {
 
 impl std::error::Error for MemoryFileError {}
 
+/// Where the items of a file are moved that cannot become what is asked for: beside it, until it takes its name.
+pub(super) fn beside(path: &Path) -> PathBuf {
+    named_after(path, ".moving")
+}
+
+/// The name that a file gets which is not kept and not to be lost.
+pub(super) fn old(path: &Path) -> PathBuf {
+    named_after(path, ".old")
+}
+
+fn named_after(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
 /// Opens and locks the file, and warns if it lies on a disk.
 ///
 /// # Errors

@@ -4,7 +4,9 @@
 //! [`Running::stop`] ends them.
 
 use std::fmt;
+use std::fs;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 
 use mio::{Poll, Waker};
@@ -39,6 +41,7 @@ use crate::net::{self, DatagramSocket, Listener};
 use crate::store::{self, Opened, Recovery, Refusal, Store};
 use crate::sync::Arc;
 use crate::telemetry::watch::{Call, Watch};
+use crate::time::Moment;
 use crate::tls::{self, Certificates};
 
 /// Why a server could not be started.
@@ -96,6 +99,7 @@ pub struct Server {
     /// Of a store on a file: its clock, what is left to recover of another run, and what became of that.
     clock: Option<Clock>,
     left: Option<Recovery>,
+    move_to: Option<MoveTo>,
     restart: Option<RestartReport>,
 }
 
@@ -131,12 +135,24 @@ impl Server {
             Some(path) => Some(TokensFile::open(path).map_err(StartError::Tokens)?),
         };
         let authenticator = if config.auth.sasl { Some(sasl::open().map_err(StartError::Sasl)?) } else { None };
-        let (opened, clock) = open_store(&config)?;
+        let (opened, clock, move_to) = open_store(&config)?;
         let Opened { store, left, .. } = opened;
         let listeners = net::bind(&config.net).map_err(StartError::Bind)?;
         let datagrams = net::bind_datagrams(&config.net, config.clients.workers).map_err(StartError::Bind)?;
         let (left, restart) = (left.ok(), None);
-        Ok(Self { config, listeners, datagrams, store, certificates, tokens, authenticator, clock, left, restart })
+        Ok(Self {
+            config,
+            listeners,
+            datagrams,
+            store,
+            certificates,
+            tokens,
+            authenticator,
+            clock,
+            left,
+            move_to,
+            restart,
+        })
     }
 
     /// The listening sockets, in the order of the options.
@@ -257,22 +273,58 @@ impl Running {
     }
 }
 
-/// The store, in the memory of `-e`'s file or in memory of its own, and the former's clock.
-fn open_store(config: &Config) -> Result<(Opened, Option<Clock>), StartError> {
+/// A store on a file beside that of `-e`, which cannot become what is asked for: the items are moved there.
+#[derive(Debug)]
+struct MoveTo {
+    store: Store,
+    /// What an earlier try has moved.
+    left: Option<Recovery>,
+    path: PathBuf,
+    becomes: PathBuf,
+}
+
+/// The store, in the memory of `-e`'s file or in memory of its own, the former's clock, and where its items are moved.
+fn open_store(config: &Config) -> Result<(Opened, Option<Clock>, Option<MoveTo>), StartError> {
     let Some((path, restart)) = &config.memory_file else {
         let store = Store::open(&config.store).map_err(StartError::Store)?;
-        return Ok((Opened { store, nanos: 0, left: Err(Refusal::Empty) }, None));
+        return Ok((Opened { store, nanos: 0, left: Err(Refusal::Empty) }, None, None));
     };
-    let file = memory_file::open(path, config.store.limit_bytes).map_err(StartError::MemoryFile)?;
-    let moment = Clock::moment()?;
-    let opened = Store::open_on(&config.store, &file, *restart, &moment).map_err(StartError::Store)?;
-    if let Err(refusal) = &opened.left
-        && *refusal != Refusal::Empty
-    {
-        log::warn!("memory file {}: starting empty: {refusal}", path.display());
-    }
+    let open = || memory_file::open(path, config.store.limit_bytes).map_err(StartError::MemoryFile);
+    let (mut file, moment) = (open()?, Clock::moment()?);
+    let opened = match Store::open_left(&config.store, &file, *restart, &moment)? {
+        Ok(opened) => opened,
+        Err(refusal) => {
+            if refusal != Refusal::Empty {
+                log::warn!("memory file {}: starting empty: {refusal}", path.display());
+                if restart.keep_old {
+                    fs::rename(path, memory_file::old(path))?;
+                    file = open()?;
+                }
+            }
+            Store::open_new(&config.store, &file, refusal, &moment).map_err(StartError::Store)?
+        }
+    };
+    let move_to = open_beside(config, &opened, path, &moment)?;
     let clock = Clock::resume(&moment, opened.nanos);
-    Ok((opened, Some(clock)))
+    Ok((opened, Some(clock), move_to))
+}
+
+/// The store that the items of an opened one are to be moved to, if it needs another file or a move had begun.
+fn open_beside(config: &Config, opened: &Opened, path: &Path, moment: &Moment) -> Result<Option<MoveTo>, StartError> {
+    let beside = memory_file::beside(path);
+    if opened.left.is_err() {
+        // What was moved from a file that is not kept is not either.
+        return match fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(None),
+        };
+    }
+    if !opened.store.needs_other_file(&config.store) && !beside.exists() {
+        return Ok(None);
+    }
+    let file = memory_file::open(&beside, 0).map_err(StartError::MemoryFile)?;
+    let target = opened.store.open_beside(&config.store, &file, moment, opened.nanos).map_err(StartError::Store)?;
+    Ok(Some(MoveTo { store: target.store, left: target.left.ok(), path: beside, becomes: path.to_owned() }))
 }
 
 fn waker(poll: &Poll) -> io::Result<Waker> {

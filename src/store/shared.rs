@@ -83,6 +83,9 @@ impl Store {
         let arena = Arena::new(options, geometry, memory).map_err(OpenError::Memory)?;
         arena.write_superblock(options, table.chunk_sizes());
         arena.superblock.set(Word::LimitPeak, options.limit_bytes);
+        let (growth, chunk_min) = options.classes_as_words();
+        arena.superblock.set(Word::GrowthFactor, growth);
+        arena.superblock.set(Word::ChunkBytesMin, chunk_min);
         let store = Self::over(options, arena, table)?;
         if store.pool.available() < 2 { Err(OpenError::TooSmall) } else { Ok(store) }
     }

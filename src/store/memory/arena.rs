@@ -101,6 +101,7 @@ impl Geometry {
         let page_bytes = Self::page_bytes(limit);
         let stripes = (limit / STRIPE_SHARE_BYTES).max(STRIPES_MIN.min(limit / STRIPE_SHARE_BYTES_MIN));
         let stripes = usize::try_from(stripes).unwrap_or(STRIPES_MAX).clamp(1, STRIPES_MAX);
+        let stripes = options.stripes.unwrap_or(stripes);
         let heads = Heads::new(page_bytes, stripes);
         let pages_for = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX / 64).div_ceil(page_bytes) + 2;
         let least = heads.pages_end(pages_for(limit.saturating_mul(factor.min(RESERVE_FACTOR_LEAST))));

@@ -54,8 +54,11 @@ pub(crate) enum Word {
     Owner,
     LimitPeak,
     FirstClassSize,
-    /// The last: what was added when the others had their places.
-    DueFlush = WORDS as isize - 1,
+    // From the end: what was added when the others had their places; 0 in older files.
+    /// `-n` that it was made with, and the bits of `-f`.
+    ChunkBytesMin = WORDS as isize - 3,
+    GrowthFactor,
+    DueFlush,
 }
 
 /// What is fixed from the arena's making on.
@@ -217,7 +220,7 @@ impl Superblock {
 }
 
 const _: () = assert!(Word::Classes as usize - Word::PageBytes as usize == 8, "what is fixed stands together");
-const _: () = assert!(Word::FirstClassSize as usize + CLASSES_MAX < WORDS, "the class table fits");
+const _: () = assert!(Word::FirstClassSize as usize + CLASSES_MAX <= WORDS - 3, "the class table fits");
 
 #[cfg(all(test, not(loom)))]
 mod tests {

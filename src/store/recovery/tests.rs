@@ -568,7 +568,7 @@ fn the_walls_clock_counts_after_another_boot_alone() {
 
 #[test]
 fn what_is_not_to_be_kept_is_not() {
-    let restart = Restart { outage_seconds_max: Some(50), reset: false };
+    let restart = Restart { outage_seconds_max: Some(50), ..Restart::default() };
     for (second, refused) in [(150, None), (152, Some(Refusal::Away(52)))] {
         let (options, file) = left_behind(false);
         assert_eq!(refusal(&options, &file, restart, &moment(second)), refused);
