@@ -330,7 +330,9 @@ impl Flags {
         match self.value("memory-file") {
             Some(path) => Ok(Some((PathBuf::from(path), restart))),
             None if restart == store::Restart::default() => Ok(None),
-            None => Err(Exit::usage("-o max_outage, memory_file_reset and memory_file_keep_old say what becomes of the file of -e")),
+            None => Err(Exit::usage(
+                "-o max_outage, memory_file_reset and memory_file_keep_old say what becomes of the file of -e",
+            )),
         }
     }
 

@@ -33,6 +33,10 @@ impl Folder {
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
+
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        self.path(name).exists()
+    }
 }
 
 impl Drop for Folder {
@@ -49,11 +53,29 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    fn spawn(folder: &Folder, flags: &[&str]) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flagstone"));
+        command.arg("-v").arg("-e").arg(folder.path("memory")).arg("-s").arg(folder.path("socket")).args(flags);
+        command.env_remove("RUST_LOG").stderr(Stdio::piped()).spawn().expect("the program")
+    }
+
+    /// Starts one that has items to move to another layout, and kills it some time after it has said so: somewhere in
+    /// the move, or behind it.
+    pub(crate) fn start_and_kill(folder: &Folder, flags: &[&str], hundred_microseconds: u64) {
+        let mut child = Self::spawn(folder, flags);
+        let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let mut said = String::new();
+        while !said.contains("moving its items") && !said.contains("serving") {
+            assert!(stderr.read_line(&mut said).expect("text") > 0, "it ended: {said}");
+        }
+        std::thread::sleep(std::time::Duration::from_micros(hundred_microseconds * 100));
+        child.kill().expect("it runs");
+        child.wait().expect("a child");
+    }
+
     pub(crate) fn start(folder: &Folder, flags: &[&str]) -> Self {
         let socket = folder.path("socket");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_flagstone"));
-        command.arg("-v").arg("-e").arg(folder.path("memory")).arg("-s").arg(&socket).args(flags);
-        let mut child = command.env_remove("RUST_LOG").stderr(Stdio::piped()).spawn().expect("the program");
+        let mut child = Self::spawn(folder, flags);
         let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
         let mut said = String::new();
         while !said.contains("serving") {

@@ -56,7 +56,7 @@ pub(crate) enum Word {
     FirstClassSize,
     // From the end: what was added when the others had their places; 0 in older files.
     /// `-n` that it was made with, and the bits of `-f`.
-    ChunkBytesMin = WORDS as isize - 3,
+    ChunkBytesMin = 509,
     GrowthFactor,
     DueFlush,
 }
@@ -220,6 +220,7 @@ impl Superblock {
 }
 
 const _: () = assert!(Word::Classes as usize - Word::PageBytes as usize == 8, "what is fixed stands together");
+const _: () = assert!(Word::DueFlush as usize == WORDS - 1, "the last words are counted from the end");
 const _: () = assert!(Word::FirstClassSize as usize + CLASSES_MAX <= WORDS - 3, "the class table fits");
 
 #[cfg(all(test, not(loom)))]
