@@ -3,8 +3,6 @@
 pub(crate) mod audit;
 pub(crate) mod control;
 pub(crate) mod moving;
-#[cfg(all(test, not(loom)))]
-mod moving_tests;
 pub(crate) mod populate;
 pub(crate) mod report;
 pub(crate) mod step;

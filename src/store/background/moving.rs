@@ -15,6 +15,9 @@ use crate::store::words::outcome::{Key, Mode, StoreOutcome, StoreRequest};
 use crate::sync::{AtomicBool, Ordering};
 use crate::time::Seconds;
 
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 /// A witness that nobody else is at work in either store.
 #[derive(Debug)]
 struct Alone;
@@ -40,7 +43,7 @@ impl Store {
     }
 
     /// Takes the items of one page over.
-    pub(super) fn take_page_over(&self, local: &mut Local, old: &Self, theirs: &mut Local, page: PageId, now: Seconds) {
+    fn take_page_over(&self, local: &mut Local, old: &Self, theirs: &mut Local, page: PageId, now: Seconds) {
         let entry = old.pages.entry(page);
         let Some(class) = entry.class() else { return };
         for number in 0..entry.formatted.load(Ordering::Acquire) {
@@ -157,7 +160,7 @@ impl Store {
 
 /// The first page with an item.
 #[cfg(all(test, not(loom)))]
-pub(super) fn first_page_with_items(store: &Store) -> PageId {
+fn first_page_with_items(store: &Store) -> PageId {
     let has_item = |page: &PageId| {
         let entry = store.pages.entry(*page);
         entry.class().is_some_and(|class| {

@@ -158,7 +158,7 @@ fn a_move_that_was_ended_is_gone_on_with() {
         let (old, nanos) = opened(&file, &other);
         let store = beside(&old, &other, &target, nanos);
         let (mut local, mut theirs) = (store.local(), old.local());
-        store.take_page_over(&mut local, &old, &mut theirs, super::moving::first_page_with_items(&old), NOW);
+        store.take_page_over(&mut local, &old, &mut theirs, super::first_page_with_items(&old), NOW);
         assert_eq!(old.totals().curr_items + store.totals().curr_items, 3000);
         tries += u32::from(store.totals().curr_items > 0);
     }
