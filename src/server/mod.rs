@@ -301,7 +301,8 @@ fn open_store(config: &Config) -> Result<(Opened, Option<Clock>, Option<MoveTo>)
                     file = open()?;
                 }
             }
-            Store::open_new(&config.store, &file, refusal, &moment).map_err(StartError::Store)?
+            Store::open_on(&config.store, &file, store::Restart { reset: true, ..*restart }, &moment)
+                .map_err(StartError::Store)?
         }
     };
     let move_to = open_beside(config, &opened, path, &moment)?;

@@ -84,7 +84,7 @@ fn a_move_to_another_layout_that_is_killed_loses_nothing() {
         }
         server.kill();
         for kill in 0..4 {
-            Server::start_and_kill(&folder, &["-m", "64", "-t", "2", "-f", factors[(round + 1) % 3]], kill);
+            Server::start_and_kill(&folder, &["-m", "64", "-t", "2", "-f", factors[(round + 1) % 3]], kill * 100);
         }
     }
     let server = Server::start(&folder, &["-m", "64", "-t", "2", "-f", factors[0]]);

@@ -61,14 +61,14 @@ impl Server {
 
     /// Starts one that has items to move to another layout, and kills it some time after it has said so: somewhere in
     /// the move, or behind it.
-    pub(crate) fn start_and_kill(folder: &Folder, flags: &[&str], hundred_microseconds: u64) {
+    pub(crate) fn start_and_kill(folder: &Folder, flags: &[&str], yields: u64) {
         let mut child = Self::spawn(folder, flags);
         let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
         let mut said = String::new();
         while !said.contains("moving its items") && !said.contains("serving") {
             assert!(stderr.read_line(&mut said).expect("text") > 0, "it ended: {said}");
         }
-        std::thread::sleep(std::time::Duration::from_micros(hundred_microseconds * 100));
+        (0..yields).for_each(|_| std::thread::yield_now());
         child.kill().expect("it runs");
         child.wait().expect("a child");
     }

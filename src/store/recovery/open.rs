@@ -56,7 +56,7 @@ impl Store {
     ///
     /// # Errors
     /// As for [`Self::open_on`].
-    pub fn open_new(options: &Options, file: &File, why: Refusal, moment: &Moment) -> Result<Opened, OpenError> {
+    fn open_new(options: &Options, file: &File, why: Refusal, moment: &Moment) -> Result<Opened, OpenError> {
         file.set_len(0).map_err(OpenError::Memory)?;
         let store = Self::open_empty(options, Some(file))?;
         // The clock's seconds turn with those of Unix time.
