@@ -460,7 +460,7 @@ fn whatever_store_is_the_last_a_full_store_goes_on() {
     }
 }
 
-/// How often a run that ends in a planned flush, at any of its points, is found with a flush that is made and planned, or
+/// How often a run that ends in a planned flush, at any of its points, is found with one that is made and planned, or
 /// neither; and how many points there were.
 fn flushes_twice(flush: impl Fn(&Store) + Copy) -> (u32, u32) {
     const PLANNED: u64 = 60 << 32 | 60;
