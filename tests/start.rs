@@ -377,6 +377,18 @@ fn a_memory_file_that_is_not_believed_is_named_in_a_line_and_started_over() {
     let mut server = Server::start(&folder, &flags);
     assert!(server.passed.iter().any(|line| line.contains("memory_file_reset")), "{:?}", server.passed);
     ask(server.connect(), "get a\r\n", "END\r\n");
+    ask(server.connect(), "set b 0 0 1\r\n1\r\n", "STORED\r\n");
+    server.signal("TERM");
+    assert_eq!(server.status(), Some(0));
+    // What is not kept has another name then, and is whole under it.
+    let keep = [&LOCAL[..], &["-e", &file, "-C", "-o", "memory_file_keep_old"]].concat();
+    let mut server = Server::start(&folder, &keep);
+    ask(server.connect(), "get b\r\n", "END\r\n");
+    server.signal("TERM");
+    assert_eq!(server.status(), Some(0));
+    let old = format!("{file}.old");
+    let mut server = Server::start(&folder, &[&LOCAL[..], &["-e", &old]].concat());
+    ask(server.connect(), "get b\r\n", "VALUE b 0 1\r\n1\r\nEND\r\n");
     server.signal("TERM");
     assert_eq!(server.status(), Some(0));
     let output = run(&["-o", "max_outage=5"]);

@@ -69,8 +69,8 @@ impl Commands {
         self.now = now;
         self.local.recorder_mut().begin_turn(unix_micros);
         self.counts_prefixes = self.shared.prefixes().is_on();
-        if self.shared.take_due_flush(now.seconds) {
-            self.store.flush_all(None);
+        if let Some(planned) = self.shared.take_due_flush(now.seconds) {
+            self.store.make_planned_flush(planned);
             self.shared.note_planned_flush();
         }
     }

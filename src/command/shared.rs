@@ -280,23 +280,23 @@ impl Shared {
         self.store.note_planned_flush(self.flush_at.load(Ordering::Relaxed));
     }
 
-    /// Whether the caller is to flush now: true for one caller only. Items die when the first turn after the
+    /// The planned flush that the caller is to make now: for one caller only. Items die when the first turn after the
     /// planned second begins, before any request could see them, so nobody has to wake up for it.
     #[inline]
-    pub(super) fn take_due_flush(&self, now: Seconds) -> bool {
+    pub(super) fn take_due_flush(&self, now: Seconds) -> Option<u64> {
         // Relaxed: see `plan_flush`.
         let planned = self.flush_at.load(Ordering::Relaxed);
-        planned != 0 && self.take_flush(planned, now)
+        if planned == 0 { None } else { self.take_flush(planned, now) }
     }
 
     #[cold]
-    fn take_flush(&self, planned: u64, now: Seconds) -> bool {
+    fn take_flush(&self, planned: u64, now: Seconds) -> Option<u64> {
         let (next, last) = (planned & u64::from(u32::MAX), planned >> 32);
         let now = u64::from(now.0);
         if next > now {
-            return false;
+            return None;
         }
         let left = if last > now { last << 32 | last } else { 0 };
-        self.flush_at.compare_exchange(planned, left, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        self.flush_at.compare_exchange(planned, left, Ordering::Relaxed, Ordering::Relaxed).ok()
     }
 }

@@ -276,6 +276,7 @@ const TABLE: &[Row] = &[
     ),
     ("memory_file_reset", Value::None, Effect::Acts),
     ("memory_fd_store", Value::None, Effect::Acts),
+    ("memory_file_keep_old", Value::None, Effect::Acts),
     ("inline_ascii_resp", Value::None, Effect::None),
     ("no_inline_ascii_resp", Value::None, Effect::None),
     ("drop_privileges", Value::None, Effect::Acts),

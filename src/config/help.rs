@@ -52,6 +52,7 @@ pub(super) const EXTENDED: &str = "   - maxconns_fast:       immediately close n
    - max_outage:          seconds after which a -e file is not kept (default: kept always)
    - memory_file_reset:   start with an empty -e file
    - memory_fd_store:     let the service manager keep the items while the server is down
+   - memory_file_keep_old: rename a -e file that is not kept to FILE.old
    - no_lru_crawler:      do not look for expired items in the background
    - lru_crawler_sleep:   microseconds between two steps of that (default: 100, max: 1000000)
    - lru_crawler_tocrawl: items of a class looked at in a pass (default: 0, all)

@@ -386,16 +386,23 @@ impl Flags {
             workers,
             track_sizes: extended.has("track_sizes"),
             hash_seed: random_seed(),
+            stripes: None,
         })
     }
 
     /// The file and what `-o` says of it, which means nothing without it.
     fn memory_file(&self, extended: &Extended) -> Result<Option<(MemoryFile, store::Restart)>, Exit> {
         let seconds = extended.integer("max_outage").and_then(|seconds| u64::try_from(seconds).ok());
-        let restart = store::Restart { outage_seconds_max: seconds, reset: extended.has("memory_file_reset") };
+        let restart = store::Restart {
+            outage_seconds_max: seconds,
+            reset: extended.has("memory_file_reset"),
+            keep_old: extended.has("memory_file_keep_old"),
+        };
         let is_stored = extended.has("memory_fd_store");
-        if self.value("takeover").is_some() && extended.has("drop_privileges") {
-            let why = "-o drop_privileges lets a server that serves hand nothing over";
+        if self.value("takeover").is_some()
+            && let Some(option) = ["drop_privileges", "memory_file_keep_old"].into_iter().find(|o| extended.has(o))
+        {
+            let why = format!("-o {option} is not for servers that follow each other");
             return Err(self.refuse(USAGE, "takeover", why, "leave one of them out"));
         }
         match self.value("memory-file") {
@@ -404,12 +411,13 @@ impl Flags {
                 Err(self.refuse(USAGE, "memory-file", why, "leave one of them out"))
             }
             Some(path) => Ok(Some((MemoryFile::At(PathBuf::from(path)), restart))),
-            None if is_stored || self.value("takeover").is_some() => {
+            None if !restart.keep_old && (is_stored || self.value("takeover").is_some()) => {
                 Ok(Some((MemoryFile::Nameless { is_stored }, restart)))
             }
             None if restart == store::Restart::default() => Ok(None),
             None => {
-                let why = "-o max_outage and memory_file_reset say what becomes of the file of -e";
+                let why =
+                    "-o max_outage, memory_file_reset and memory_file_keep_old say what becomes of the file of -e";
                 Err(self.refuse(USAGE, "extended", why, "name the file, as -e /dev/shm/FILE, or leave them out"))
             }
         }

@@ -127,8 +127,8 @@ fn with_sasl_only_binary_over_streams_is_spoken() {
 
 #[test]
 fn a_memory_file_is_taken_with_what_is_said_of_it() {
-    let config = good("-e file -o max_outage=60,memory_file_reset");
-    let restart = crate::store::Restart { outage_seconds_max: Some(60), reset: true };
+    let config = good("-e file -o max_outage=60,memory_file_reset,memory_file_keep_old");
+    let restart = crate::store::Restart { outage_seconds_max: Some(60), reset: true, keep_old: true };
     assert_eq!(config.memory_file, Some((MemoryFile::At("file".into()), restart)));
     assert!(config.settings.contains(&("memory_file", "file".to_owned())));
     assert!(good("").settings.contains(&("memory_file", "(null)".to_owned())));

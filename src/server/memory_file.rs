@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::MemoryFile;
 use crate::store::memory_file_owner;
@@ -57,6 +57,22 @@ impl MemoryFileError {
             Self::System(file, _) | Self::InUse(file, _) | Self::TooSmall(file, _) | Self::Another(file) => file,
         }
     }
+}
+
+/// Where the items of a file are moved that cannot become what is asked for: beside it, until it takes its name.
+pub(super) fn beside(path: &Path) -> PathBuf {
+    named_after(path, ".moving")
+}
+
+/// The name that a file gets which is not kept and not to be lost.
+pub(super) fn old(path: &Path) -> PathBuf {
+    named_after(path, ".old")
+}
+
+fn named_after(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 /// Opens and locks the file, or checks that it is the one that was handed over, and warns if it lies on a disk.

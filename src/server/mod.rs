@@ -3,9 +3,11 @@
 //! [`Server::open`] takes everything a start can fail for, on one thread; [`Server::start`] starts the threads;
 //! [`Running::stop`] ends them.
 
+use std::fs;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 
 use mio::{Poll, Waker};
@@ -44,11 +46,12 @@ use worker::{Worker, WorkerOptions};
 pub use crate::auth::OpenError as SaslError;
 use crate::auth::{Authenticator, Tokens};
 use crate::command::{RestartReport, Shared, SharedOptions};
-use crate::config::Config;
+use crate::config::{Config, MemoryFile};
 use crate::net::{DatagramSocket, Listener};
-use crate::store::{Opened, Recovery, Refusal, Store, memory_file_refusal};
+use crate::store::{Opened, Recovery, Refusal, Restart, Store, memory_file_refusal};
 use crate::sync::Arc;
 use crate::telemetry::watch::{Call, Watch};
+use crate::time::Moment;
 use crate::tls::Certificates;
 pub use start_error::StartError;
 
@@ -66,6 +69,7 @@ pub struct Server {
     /// Of a store on a file: its clock, what is left to recover of another run, and what became of that.
     clock: Option<Clock>,
     left: Option<Recovery>,
+    move_to: Option<MoveTo>,
     restart: Option<RestartReport>,
     /// Where the server after this one will ask, and the one before, which ends when this one serves.
     door: Option<Door>,
@@ -146,7 +150,7 @@ impl Server {
         if let Some(predecessor) = &inherited.predecessor {
             predecessor.stop().map_err(StartError::Takeover)?;
         }
-        let (opened, clock) = open_store(&config, memory.as_ref())?;
+        let (opened, clock, move_to) = open_store(&config, memory)?;
         let Opened { store, left, .. } = opened;
         let (left, restart, predecessor) = (left.ok(), None, inherited.predecessor);
         Ok(Self {
@@ -159,6 +163,7 @@ impl Server {
             authenticator,
             clock,
             left,
+            move_to,
             restart,
             door,
             predecessor,
@@ -367,22 +372,64 @@ fn open_door(
     door.map(Some).map_err(|error| StartError::Takeover(TakeoverError::Talk(error)))
 }
 
-/// The store, in the memory of a file or in memory of its own, and the former's clock.
-fn open_store(config: &Config, memory: Option<&File>) -> Result<(Opened, Option<Clock>), StartError> {
+/// A store on a file beside that of `-e`, which cannot become what is asked for: the items are moved there.
+#[derive(Debug)]
+struct MoveTo {
+    store: Store,
+    /// What an earlier try has moved.
+    left: Option<Recovery>,
+    path: PathBuf,
+    becomes: PathBuf,
+}
+
+/// The store, in the memory of a file or in memory of its own, the former's clock, and where its items are moved.
+fn open_store(config: &Config, memory: Option<File>) -> Result<(Opened, Option<Clock>, Option<MoveTo>), StartError> {
     let refused = |error| StartError::Store(error, config.store.limit_bytes);
-    let (Some((wanted, restart)), Some(file)) = (&config.memory_file, memory) else {
+    let (Some((wanted, restart)), Some(mut file)) = (&config.memory_file, memory) else {
         let store = Store::open(&config.store).map_err(refused)?;
-        return Ok((Opened { store, nanos: 0, left: Err(Refusal::Empty) }, None));
+        return Ok((Opened { store, nanos: 0, left: Err(Refusal::Empty) }, None, None));
     };
     let moment = Clock::moment()?;
-    let opened = Store::open_on(&config.store, file, *restart, &moment).map_err(refused)?;
-    if let Err(refusal) = &opened.left
-        && *refusal != Refusal::Empty
-    {
-        log::warn!(file:% = wanted; "memory file: starting empty: {refusal}");
-    }
+    let opened = match Store::open_left(&config.store, &file, *restart, &moment)? {
+        Ok(opened) => opened,
+        Err(refusal) => {
+            if refusal != Refusal::Empty {
+                log::warn!(file:% = wanted; "memory file: starting empty: {refusal}");
+                if let (true, MemoryFile::At(path)) = (restart.keep_old, wanted) {
+                    fs::rename(path, memory_file::old(path))?;
+                    file = memory_file::open(wanted, None, config.store.limit_bytes).map_err(StartError::MemoryFile)?;
+                }
+            }
+            let empty = Restart { reset: true, ..*restart };
+            Store::open_on(&config.store, &file, empty, &moment).map_err(refused)?
+        }
+    };
+    let move_to = match wanted {
+        // The next server is given this file: its items stay in it, as they are.
+        MemoryFile::At(path) if config.takeover.is_none() => open_beside(config, &opened, path, &moment)?,
+        MemoryFile::At(_) | MemoryFile::Nameless { .. } => None,
+    };
     let clock = Clock::resume(&moment, opened.nanos);
-    Ok((opened, Some(clock)))
+    Ok((opened, Some(clock), move_to))
+}
+
+/// The store that the items of an opened one are to be moved to, if it needs another file or a move had begun.
+fn open_beside(config: &Config, opened: &Opened, path: &Path, moment: &Moment) -> Result<Option<MoveTo>, StartError> {
+    let beside = memory_file::beside(path);
+    if opened.left.is_err() {
+        // What was moved from a file that is not kept is not either.
+        return match fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(None),
+        };
+    }
+    if !opened.store.needs_other_file(&config.store) && !beside.exists() {
+        return Ok(None);
+    }
+    let file = memory_file::open(&MemoryFile::At(beside.clone()), None, 0).map_err(StartError::MemoryFile)?;
+    let refused = |error| StartError::Store(error, config.store.limit_bytes);
+    let target = opened.store.open_beside(&config.store, &file, moment, opened.nanos).map_err(refused)?;
+    Ok(Some(MoveTo { store: target.store, left: target.left.ok(), path: beside, becomes: path.to_owned() }))
 }
 
 fn waker(poll: &Poll) -> io::Result<Waker> {

@@ -1,16 +1,18 @@
 //! What another run left is made usable again before anybody is served: by as many threads as will serve, while the
 //! listeners let clients wait in their backlog.
 
+use std::fs;
 use std::io;
 use std::thread;
 use std::time::Duration;
 
-use super::Server;
 use super::clock::Clock;
 use super::signals::{Asked, Signals};
+use super::{MoveTo, Server};
 use crate::command::RestartReport;
 use crate::store::{Recovered, Recovery, Share, Store};
 use crate::sync::{AtomicBool, Ordering};
+use crate::time::Seconds;
 
 /// How late a signal is heeded meanwhile.
 const SIGNAL_PAUSE: Duration = Duration::from_millis(10);
@@ -24,12 +26,13 @@ impl Server {
         self.store.set_owner(std::process::id());
         let (Some(recovery), Some(clock)) = (self.left.take(), self.clock) else { return Ok(None) };
         let threads = self.config.clients.workers;
-        let begun = clock.micros();
-        let (store, stop, main) = (&self.store, AtomicBool::new(false), thread::current());
+        let (begun, now) = (clock.micros(), clock.now().seconds);
+        let move_to = self.move_to.take();
+        let (store, target, stop, main) = (&self.store, &move_to, AtomicBool::new(false), thread::current());
         let (recovered, asked) = thread::scope(|scope| {
             let name = || thread::Builder::new().name("recovery".to_owned());
             let recovering = name().spawn_scoped(scope, || {
-                let recovered = recover_all(store, &recovery, threads, &stop);
+                let recovered = recover_and_move(store, &recovery, target.as_ref(), threads, (now, &stop));
                 main.unpark();
                 recovered
             })?;
@@ -45,6 +48,10 @@ impl Server {
             io::Result::Ok((recovered, asked))
         })?;
         let Some(found) = recovered else { return Ok(asked) };
+        if let Some(MoveTo { store, path, becomes, .. }) = move_to {
+            fs::rename(&path, &becomes)?;
+            self.store = store;
+        }
         let report = RestartReport { found, micros: clock.micros() - begun };
         tell(&report);
         self.restart = Some(report);
@@ -61,6 +68,33 @@ impl Server {
     pub(super) fn clock_or_start(&self) -> Clock {
         self.clock.unwrap_or_else(Clock::start)
     }
+}
+
+/// Recovers a store and, if there is one to move its items to, that and moves them; `None`: it was to stop.
+fn recover_and_move(
+    store: &Store,
+    recovery: &Recovery,
+    target: Option<&MoveTo>,
+    threads: usize,
+    (now, stop): (Seconds, &AtomicBool),
+) -> io::Result<Option<Recovered>> {
+    let found = recover_all(store, recovery, threads, stop)?;
+    let (Some(mut found), Some(MoveTo { store: target, left, becomes, .. })) = (found, target) else {
+        return Ok(found);
+    };
+    log::warn!(file:% = becomes.display(); "memory file: moving its items to another layout");
+    target.set_owner(std::process::id());
+    if let Some(left) = left {
+        let Some(moved) = recover_all(target, left, threads, stop)? else { return Ok(None) };
+        found.kept += moved.kept;
+    }
+    if !target.take_over(store, now, stop) {
+        return Ok(None);
+    }
+    let kept = target.totals().curr_items;
+    found.no_room += found.kept.saturating_sub(kept);
+    found.kept = kept;
+    Ok(Some(found))
 }
 
 /// `None`: it was to stop.

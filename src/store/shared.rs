@@ -83,6 +83,9 @@ impl Store {
         let arena = Arena::new(options, geometry, memory).map_err(OpenError::Memory)?;
         arena.write_superblock(options, table.chunk_sizes());
         arena.superblock.set(Word::LimitPeak, options.limit_bytes);
+        let (growth, chunk_min) = options.classes_as_words();
+        arena.superblock.set(Word::GrowthFactor, growth);
+        arena.superblock.set(Word::ChunkBytesMin, chunk_min);
         let store = Self::over(options, arena, table)?;
         if store.pool.available() < 2 { Err(OpenError::TooSmall) } else { Ok(store) }
     }
@@ -222,10 +225,19 @@ impl Store {
     /// What [`Store::note_planned_flush`] noted last, in this run or one before; 0: nothing.
     #[must_use]
     pub fn planned_flush(&self) -> u64 {
-        self.arena.superblock.get(Word::PlannedFlush)
+        let superblock = &self.arena.superblock;
+        let planned = superblock.get(Word::PlannedFlush);
+        due::left_of(planned, superblock.get(Word::DueFlush), self.arena.flushes_left())
     }
 
-    /// Notes when everything is to be flushed, in the caller's own form, for another run.
+    /// Makes a planned flush whose time has come. Another run finds it planned, or made: it comes once, wherever the
+    /// process ends.
+    pub fn make_planned_flush(&self, planned: u64) {
+        self.flush_by(None, |count| self.arena.superblock.set(Word::DueFlush, due::word(planned, count)));
+    }
+
+    /// Notes when everything is to be flushed, for another run: above 32 bits the last second in which that happens,
+    /// below them the next one; 0: not.
     pub fn note_planned_flush(&self, planned: u64) {
         self.arena.superblock.set(Word::PlannedFlush, planned);
     }
@@ -240,11 +252,39 @@ impl Store {
     /// Makes everything stored so far invisible; what is stored right after stays. What was stored or asked for from
     /// the second `unseen_from` on goes without a trace in the counters when somebody misses it.
     pub fn flush_all(&self, unseen_from: Option<Seconds>) {
+        self.flush_by(unseen_from, |_| ());
+    }
+
+    fn flush_by(&self, unseen_from: Option<Seconds>, announce: impl Fn(u64)) {
         // Relaxed: decides only what is counted.
         self.unseen_from.store(unseen_from.map_or(u32::MAX, |second| second.0), Ordering::Relaxed);
-        self.index.flush();
+        self.index.flush(announce);
         self.curve.clear();
         self.nudge();
+    }
+}
+
+/// A planned flush whose time has come: which one it is, and what the count of flushes is once it has been made.
+mod due {
+    const LOW: u64 = u32::MAX as u64;
+
+    /// The word that announces it.
+    pub(super) fn word(planned: u64, count: u64) -> u64 {
+        (count & LOW) << 32 | planned & LOW
+    }
+
+    /// What is left of a plan, if the flush that was announced last has been made by now.
+    pub(super) fn left_of(planned: u64, due: u64, count: u64) -> u64 {
+        let (next, last) = (planned & LOW, planned >> 32);
+        // The counts turn round at 2^32.
+        let since = (count & LOW).wrapping_sub(due >> 32) & LOW;
+        if due & LOW != next || since > LOW / 2 {
+            planned
+        } else if last > next {
+            last << 32 | last
+        } else {
+            0
+        }
     }
 }
 

@@ -71,6 +71,29 @@ fn what_was_acknowledged_survives_every_kill() {
     assert_eq!(server.stat("evictions"), Some(0), "what is missing would prove nothing");
 }
 
+/// Items that move to another layout are in one of the two files, whenever the move is killed.
+#[test]
+fn a_move_to_another_layout_that_is_killed_loses_nothing() {
+    let folder = Folder::new("moves");
+    let mut clients: Vec<Client> = (0..CLIENTS).map(Client::new).collect();
+    let factors = ["1.5", "1.2", "1.9"];
+    for round in 0..6 {
+        let server = Server::start(&folder, &["-m", "64", "-t", "2", "-f", factors[round % 3]]);
+        for client in &mut clients {
+            client.verify(&server.socket());
+            client.do_some(&server.socket(), 200);
+        }
+        server.kill();
+        for kill in 0..4 {
+            Server::start_and_kill(&folder, &["-m", "64", "-t", "2", "-f", factors[(round + 1) % 3]], kill * 100);
+        }
+    }
+    let server = Server::start(&folder, &["-m", "64", "-t", "2", "-f", factors[0]]);
+    clients.iter_mut().for_each(|client| client.verify(&server.socket()));
+    assert!(!folder.holds("memory.moving"), "it has taken the other's name");
+    assert_eq!(server.stat("evictions"), Some(0), "what is missing would prove nothing");
+}
+
 /// What a stop in order keeps, as memcached's does at SIGUSR1 alone.
 #[test]
 fn every_stop_and_every_other_size_keeps_the_items() {

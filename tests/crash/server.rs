@@ -36,6 +36,10 @@ impl Folder {
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
+
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        self.path(name).exists()
+    }
 }
 
 impl Drop for Folder {
@@ -63,16 +67,38 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    fn command(folder: &Folder, flags: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.arg("-e").arg(folder.path("memory")).arg("-s").arg(folder.path("socket")).args(flags);
+        command
+    }
+
+    fn spawn(mut command: Command) -> Child {
+        command.arg("-v").env_remove("RUST_LOG").stderr(Stdio::piped()).spawn().expect("the program")
+    }
+
+    /// Starts one that has items to move to another layout, and kills it some time after it has said so: somewhere in
+    /// the move, or behind it.
+    pub(crate) fn start_and_kill(folder: &Folder, flags: &[&str], yields: u64) {
+        let mut child = Self::spawn(Self::command(folder, flags));
+        let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let mut said = String::new();
+        while !said.contains("moving its items") && !said.contains("serving") {
+            assert!(stderr.read_line(&mut said).expect("text") > 0, "it ended: {said}");
+        }
+        (0..yields).for_each(|_| std::thread::yield_now());
+        child.kill().expect("it runs");
+        child.wait().expect("a child");
+    }
+
     pub(crate) fn start(folder: &Folder, flags: &[&str]) -> Self {
         let socket = folder.path("socket");
-        let mut command = Command::new(PROGRAM);
-        command.arg("-e").arg(folder.path("memory")).arg("-s").arg(&socket).args(flags);
-        Self::start_by(command, socket)
+        Self::start_by(Self::command(folder, flags), socket)
     }
 
     /// One that listens at this socket, among others.
-    pub(crate) fn start_by(mut command: Command, socket: PathBuf) -> Self {
-        let mut child = command.arg("-v").env_remove("RUST_LOG").stderr(Stdio::piped()).spawn().expect("the program");
+    pub(crate) fn start_by(command: Command, socket: PathBuf) -> Self {
+        let mut child = Self::spawn(command);
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
         let (sees, lines) = channel();
         let mut server = Self { child, socket, lines, said: String::new() };

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod control;
+pub(crate) mod moving;
 pub(crate) mod populate;
 pub(crate) mod report;
 pub(crate) mod step;

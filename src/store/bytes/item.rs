@@ -313,7 +313,7 @@ impl<'a> Chunk<'a> {
 
     /// Sets those bits.
     #[inline]
-    pub(super) fn set_access(self, access: u16) {
+    pub(crate) fn set_access(self, access: u16) {
         self.u16_at(ACCESS_AT).store(access, Ordering::Relaxed);
     }
 

@@ -190,7 +190,7 @@ impl ClassState {
         }
         let (reference, hash) = part.part_owner();
         // All of it is a hint: the head is another class's. It is evicted only if the index still has it with this cas.
-        let Some(head) = context.pages.head_hint(reference, extent) else { return };
+        let Some((_look, head)) = context.pages.head_hint(reference, extent) else { return };
         if !head.is_item() || !head.is_large() || is_pinned(head) {
             return;
         }

@@ -34,12 +34,14 @@ impl Index {
         flush.is_pending() && (record.flushes_seen.load(Ordering::Relaxed) != flush.0 || is_marked(record, cas))
     }
 
-    /// Marks all that is in the index now as flushed.
-    pub(crate) fn flush(&self) {
+    /// Marks all that is in the index now as flushed. `announce` is told, before any thread can see it, what the count
+    /// of flushes will be.
+    pub(crate) fn flush(&self, announce: impl Fn(u64)) {
         let mut last = self.flushes.word.load(Ordering::Relaxed);
         loop {
             // To the next odd number.
             let next = (last + 1) | 1;
+            announce(next);
             match self.flushes.word.compare_exchange_weak(last, next, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return self.arena.note_flushes(next),
                 Err(other) => last = other,

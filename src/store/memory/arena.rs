@@ -15,7 +15,7 @@ use crate::store::bytes::layout::{
 };
 use crate::store::words::options::Options;
 use crate::store::words::refusal::Refusal;
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, fence, yield_now};
 use crate::sys::memory::{HUGE_PAGE_BYTES, OS_PAGE_BYTES, Reservation, Table};
 use crate::time::Now;
 
@@ -101,6 +101,7 @@ impl Geometry {
         let page_bytes = Self::page_bytes(limit);
         let stripes = (limit / STRIPE_SHARE_BYTES).max(STRIPES_MIN.min(limit / STRIPE_SHARE_BYTES_MIN));
         let stripes = usize::try_from(stripes).unwrap_or(STRIPES_MAX).clamp(1, STRIPES_MAX);
+        let stripes = options.stripes.unwrap_or(stripes);
         let heads = Heads::new(page_bytes, stripes);
         let pages_for = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX / 64).div_ceil(page_bytes) + 2;
         let least = heads.pages_end(pages_for(limit.saturating_mul(factor.min(RESERVE_FACTOR_LEAST))));
@@ -197,9 +198,49 @@ impl Heads {
     }
 }
 
+/// Looks at chunks whose pages nothing keeps in their class. A file's memory may be gone by then, and a look at a hole
+/// asks the file system for memory: where that has none, the process ends by SIGBUS. So the memory of a page that has
+/// left its class is given back when nobody looks who may have seen it there.
+#[derive(Debug, Default)]
+pub(crate) struct Looks {
+    count: AtomicU32,
+}
+
+/// One such look.
+#[derive(Debug)]
+pub(crate) struct Look<'l> {
+    looks: &'l Looks,
+}
+
+impl Looks {
+    /// Begins a look, before it is asked of what class the page is. It ends soon, whatever other threads do.
+    pub(crate) fn begin(&self) -> Look<'_> {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        // Pairs with the one in `wait`: either this thread sees that the page has no class, or that one sees the look.
+        fence(Ordering::SeqCst);
+        Look { looks: self }
+    }
+
+    /// Waits until those looks have ended that may have found a class with a page that has none now.
+    fn wait(&self) {
+        fence(Ordering::SeqCst);
+        // Acquire: pairs with the end of a look.
+        while self.count.load(Ordering::Acquire) != 0 {
+            yield_now();
+        }
+    }
+}
+
+impl Drop for Look<'_> {
+    fn drop(&mut self) {
+        self.looks.count.fetch_sub(1, Ordering::Release);
+    }
+}
+
 /// The reservation and the tables that lie at its start.
 #[derive(Debug)]
 pub(crate) struct Arena {
+    pub(crate) looks: Arc<Looks>,
     pub(crate) memory: Arc<Reservation>,
     pub(crate) geometry: Geometry,
     pub(crate) superblock: Superblock,
@@ -263,7 +304,7 @@ impl Arena {
         memory.open(0, if memory.has_file() { used_bytes } else { geometry.pages_at })?;
         let superblock = Superblock::new(&memory);
         let records = Table::new(&memory, geometry.records_at, geometry.stripes);
-        Ok(Self { memory, geometry, superblock, records })
+        Ok(Self { looks: Arc::default(), memory, geometry, superblock, records })
     }
 
     /// Writes the superblock of a new arena.
@@ -282,6 +323,15 @@ impl Arena {
             with_cas,
             chunk_sizes,
         });
+    }
+
+    /// Gives the memory of a page that has no class back to the system.
+    pub(crate) fn release_page(&self, offset: usize) {
+        // Anonymous memory reads as zero afterwards, and nobody minds.
+        if self.memory.has_file() {
+            self.looks.wait();
+        }
+        self.memory.release(offset, self.geometry.page_bytes);
     }
 
     /// Opens the page table as far as a higher limit needs it; false when the system has no memory for that.
@@ -317,11 +367,31 @@ const _: () = assert!(MEMORY_BYTES_MAX / GRANULES_MAX * RESERVE_FACTOR_LEAST <= 
 
 #[cfg(test)]
 mod tests {
-    use super::{Geometry, RESERVE_FACTOR};
+    use super::{Geometry, Looks, RESERVE_FACTOR};
     use crate::store::words::options::Options;
+    use crate::sync::{AtomicBool, Ordering, yield_now};
 
     fn geometry(limit_bytes: u64) -> Geometry {
         Geometry::new(&Options { limit_bytes, ..Options::default() }, RESERVE_FACTOR)
+    }
+
+    #[cfg(not(loom))]
+    #[test]
+    fn memory_is_not_given_back_while_somebody_looks() {
+        let (looks, is_given) = (Looks::default(), AtomicBool::new(false));
+        let look = looks.begin();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                looks.wait();
+                is_given.store(true, Ordering::Relaxed);
+            });
+            for _ in 0..1000 {
+                yield_now();
+                assert!(!is_given.load(Ordering::Relaxed));
+            }
+            drop(look);
+        });
+        assert!(is_given.load(Ordering::Relaxed));
     }
 
     #[test]

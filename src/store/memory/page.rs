@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::arena::{Arena, Geometry};
+use super::arena::{Arena, Geometry, Look, Looks};
 use super::classes::{ClassId, ClassTable};
 use crate::store::bytes::item::Chunk;
 use crate::store::bytes::layout::Ref;
@@ -162,6 +162,7 @@ impl PageEntry {
 #[derive(Debug)]
 pub(crate) struct Pages {
     memory: Arc<Reservation>,
+    looks: Arc<Looks>,
     table: Table<PageEntry>,
     pub(crate) classes: ClassTable,
     first_at: usize,
@@ -178,6 +179,7 @@ impl Pages {
         let Geometry { page_bytes, granule, pages_at, pages_max, .. } = arena.geometry;
         Self {
             memory: Arc::clone(&arena.memory),
+            looks: Arc::clone(&arena.looks),
             table: Table::new(&arena.memory, page_table_at, pages_max),
             classes,
             first_at: pages_at,
@@ -282,9 +284,12 @@ impl Pages {
         self.is_chunk_of(reference, class).then(|| self.classes.chunk_bytes(class))
     }
 
-    /// The chunk that a part names as its head, if it lies in a page of the class: it may have become another's.
-    pub(crate) fn head_hint(&self, head: Ref, class: ClassId) -> Option<Chunk<'_>> {
-        (self.class_of(head) == Some(class)).then(|| self.chunk_of_bytes(head, self.classes.chunk_bytes(class)))
+    /// The chunk that a part names as its head, if it lies in a page of the class: it may have become another's. It has
+    /// memory as long as the look lasts.
+    pub(crate) fn head_hint(&self, head: Ref, class: ClassId) -> Option<(Look<'_>, Chunk<'_>)> {
+        let look = self.looks.begin();
+        let is_there = self.class_of(head) == Some(class);
+        is_there.then(|| (look, self.chunk_of_bytes(head, self.classes.chunk_bytes(class))))
     }
 
     /// Prefetches the beginning of a chunk: header, key and a short value. The reference may be out of date.

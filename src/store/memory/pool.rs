@@ -127,7 +127,7 @@ impl Pool {
 
     /// Gives the memory of a page that is in nobody's hands but the caller's back to the system.
     fn release(&self, arena: &Arena, page: PageId) {
-        arena.memory.release(page_offset(arena, page), arena.geometry.page_bytes);
+        arena.release_page(page_offset(arena, page));
         let mut state = self.lock();
         state.released.push(page);
         state.committed_bytes -= self.page_bytes;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::hash::KeyHasher;
 use crate::store::bytes::layout::{CHUNK_BYTES_MIN, CLASSES_MAX, EXTENT_BYTES, GRANULE_BYTES_MIN, STRIPES_MAX, u64_of};
 use crate::store::words::refusal::Refusal;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, crash};
 use crate::sys::memory::{OS_PAGE_BYTES, Reservation, Table};
 
 /// First word of every arena: "FLAGSTON" read as a little-endian number.
@@ -54,6 +54,11 @@ pub(crate) enum Word {
     Owner,
     LimitPeak,
     FirstClassSize,
+    // From the end: what was added when the others had their places; 0 in older files.
+    /// `-n` that it was made with, and the bits of `-f`.
+    ChunkBytesMin = 509,
+    GrowthFactor,
+    DueFlush,
 }
 
 /// What is fixed from the arena's making on.
@@ -201,17 +206,22 @@ impl Superblock {
 
     /// Changes a word.
     pub(crate) fn set(&self, word: Word, value: u64) {
+        crash::point();
         self.words[word as usize].store(value, Ordering::Release);
+        crash::point();
     }
 
     /// Raises a word; of two threads that do, the higher value stays.
     pub(crate) fn raise(&self, word: Word, value: u64) {
+        crash::point();
         self.words[word as usize].fetch_max(value, Ordering::Release);
+        crash::point();
     }
 }
 
 const _: () = assert!(Word::Classes as usize - Word::PageBytes as usize == 8, "what is fixed stands together");
-const _: () = assert!(Word::FirstClassSize as usize + CLASSES_MAX <= WORDS, "the class table fits");
+const _: () = assert!(Word::DueFlush as usize == WORDS - 1, "the last words are counted from the end");
+const _: () = assert!(Word::FirstClassSize as usize + CLASSES_MAX <= WORDS - 3, "the class table fits");
 
 #[cfg(all(test, not(loom)))]
 mod tests {

@@ -118,10 +118,17 @@ impl Store {
     }
 
     fn begin(&self, request: &StoreRequest<'_>, value_len: usize, share: Share) -> Option<Incoming> {
-        if self.is_too_large(request.key.bytes.len(), request.client_flags, value_len) {
-            return None;
-        }
-        Some(Incoming {
+        let is_too_large = self.is_too_large(request.key.bytes.len(), request.client_flags, value_len);
+        (!is_too_large).then(|| Self::incoming(request, value_len, share))
+    }
+
+    /// The same for a value that lies in another store: it was not too large there.
+    pub(crate) fn begin_moved(&self, request: &StoreRequest<'_>, value_len: usize) -> Incoming {
+        Self::incoming(request, value_len, Share::None)
+    }
+
+    fn incoming(request: &StoreRequest<'_>, value_len: usize, share: Share) -> Incoming {
+        Incoming {
             share,
             key: request.key.bytes.into(),
             hash: request.key.hash,
@@ -135,7 +142,7 @@ impl Store {
             last: None,
             chunks: None,
             waits: None,
-        })
+        }
     }
 
     /// Where the next bytes of an arriving value go.

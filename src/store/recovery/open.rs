@@ -62,19 +62,71 @@ impl Store {
     /// # Errors
     /// As for [`Store::open`], and when the file cannot be read or be given memory.
     pub fn open_on(options: &Options, file: &File, restart: Restart, moment: &Moment) -> Result<Opened, OpenError> {
-        let refusal = match Self::open_left(options, file, restart, moment).map_err(OpenError::Memory)? {
-            Ok(opened) => return Ok(opened),
-            Err(refusal) => refusal,
-        };
+        match Self::open_left(options, file, restart, moment).map_err(OpenError::Memory)? {
+            Ok(opened) => Ok(opened),
+            Err(refusal) => Self::open_new(options, file, refusal, moment),
+        }
+    }
+
+    /// The same for a file of which nothing is kept, for this reason: an empty store.
+    ///
+    /// # Errors
+    /// As for [`Self::open_on`].
+    fn open_new(options: &Options, file: &File, why: Refusal, moment: &Moment) -> Result<Opened, OpenError> {
         file.set_len(0).map_err(OpenError::Memory)?;
         let store = Self::open_empty(options, Some(file))?;
         // The clock's seconds turn with those of Unix time.
         let nanos = u64::from(Seconds::START.0) * SECOND_NANOS + moment.unix_nanos % SECOND_NANOS;
         store.begin_run(moment, nanos);
-        Ok(Opened { store, nanos, left: Err(refusal) })
+        Ok(Opened { store, nanos, left: Err(why) })
     }
 
-    fn open_left(
+    /// Whether these options ask for what its file cannot become: other classes, or a limit above the most it can have.
+    #[must_use]
+    pub fn needs_other_file(&self, options: &Options) -> bool {
+        let superblock = &self.arena.superblock;
+        let made_with = (superblock.get(Word::GrowthFactor), superblock.get(Word::ChunkBytesMin));
+        made_with != options.classes_as_words() || options.limit_bytes > self.arena.geometry.limit_bytes_max
+    }
+
+    /// A store on another file that is to take the items of this one over: with what an earlier try has moved there, or
+    /// empty. Its items keep their numbers, as it has the same seed and stripes; its clock is the same.
+    ///
+    /// # Errors
+    /// As for [`Store::open_on`].
+    pub fn open_beside(
+        &self,
+        options: &Options,
+        file: &File,
+        moment: &Moment,
+        nanos: u64,
+    ) -> Result<Opened, OpenError> {
+        let (hash_seed, stripes) = (self.options.hash_seed, self.arena.geometry.stripes);
+        let options = Options { hash_seed, stripes: Some(stripes), ..options.clone() };
+        let left = Self::open_left(&options, file, Restart::default(), moment).map_err(OpenError::Memory)?;
+        if let Ok(opened) = left
+            && (opened.store.options.hash_seed, opened.store.arena.geometry.stripes) == (hash_seed, stripes)
+        {
+            return Ok(opened);
+        }
+        file.set_len(0).map_err(OpenError::Memory)?;
+        let store = Self::open_empty(&options, Some(file))?;
+        for (record, ours) in store.arena.records.iter().zip(self.arena.records.iter()) {
+            record.cas.store(ours.cas.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        store.note_planned_flush(self.planned_flush());
+        for word in [Word::Epoch, Word::LastTick] {
+            store.arena.superblock.set(word, self.arena.superblock.get(word));
+        }
+        store.begin_run(moment, nanos);
+        Ok(Opened { store, nanos, left: Err(Refusal::Empty) })
+    }
+
+    /// What another run left in a file, or why it is not kept; then the file is as it was.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the system refuses addresses or memory.
+    pub fn open_left(
         options: &Options,
         file: &File,
         restart: Restart,

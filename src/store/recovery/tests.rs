@@ -460,6 +460,47 @@ fn whatever_store_is_the_last_a_full_store_goes_on() {
     }
 }
 
+/// How often a run that ends in a planned flush, at any of its points, is found with one that is made and planned, or
+/// neither; and how many points there were.
+fn flushes_twice(flush: impl Fn(&Store) + Copy) -> (u32, u32) {
+    const PLANNED: u64 = 60 << 32 | 60;
+    let (mut wrong, mut point) = (0, 0_u32);
+    loop {
+        let mut run = Run::new(24 << 20, 9);
+        run.set(b"before", Mode::Set);
+        run.store.note_planned_flush(PLANNED);
+        let copy: Rc<RefCell<Option<File>>> = Rc::default();
+        let (taken, file, mut points) = (Rc::clone(&copy), run.file.try_clone().expect("descriptors"), point);
+        crash::look_by(move || {
+            if points == 0 {
+                *taken.borrow_mut() = Some(copy_of(&file));
+            }
+            points = points.wrapping_sub(1);
+        });
+        flush(&run.store);
+        crash::look_no_more();
+        let Some(copy) = copy.take() else { return (wrong, point) };
+        let store = recover(open(&run.options, &copy, 11), 1).0;
+        let is_made = store.read(&mut store.local(), b"before", 11).is_none();
+        wrong += u32::from((store.planned_flush() == 0) != is_made);
+        point += 1;
+    }
+}
+
+#[test]
+fn a_planned_flush_comes_once_wherever_the_process_ends() {
+    let (wrong, points) = flushes_twice(|store| {
+        store.make_planned_flush(60 << 32 | 60);
+        store.note_planned_flush(0);
+    });
+    assert!(wrong == 0 && points > 3, "{wrong} of {points}");
+    let (wrong, _) = flushes_twice(|store| {
+        store.flush_all(None);
+        store.note_planned_flush(0);
+    });
+    assert!(wrong > 0, "a flush that was not announced is what this finds");
+}
+
 // --- files that are not what they were ------------------------------------------------------------------------
 
 /// A store that was ended in order, or not, in second 100, and the file it lay in.
@@ -527,7 +568,7 @@ fn the_walls_clock_counts_after_another_boot_alone() {
 
 #[test]
 fn what_is_not_to_be_kept_is_not() {
-    let restart = Restart { outage_seconds_max: Some(50), reset: false };
+    let restart = Restart { outage_seconds_max: Some(50), ..Restart::default() };
     for (second, refused) in [(150, None), (152, Some(Refusal::Away(52)))] {
         let (options, file) = left_behind(false);
         assert_eq!(refusal(&options, &file, restart, &moment(second)), refused);

@@ -231,7 +231,12 @@ impl Store {
             _ => (reference, self.index.hash(chunk.key(&*guard))),
         };
         // For a part it is a hint: nothing is done to its head but what holds under its stripe's lock.
-        let item = if head == reference { chunk } else { self.pages.head_hint(head, self.pages.classes.extent())? };
+        let (_look, item) = if head == reference {
+            (None, chunk)
+        } else {
+            let (look, item) = self.pages.head_hint(head, self.pages.classes.extent())?;
+            (Some(look), item)
+        };
         let bits = item.state();
         let is_young = self.index.writes_since(hash, item.cas()) < drain.young_writes;
         let is_warm = is_young || bits & state::FREQUENCY != 0;

@@ -34,6 +34,16 @@ pub struct Options {
     pub track_sizes: bool,
     /// Seed of the keyed hash.
     pub hash_seed: u64,
+    /// So many stripes; `None`: as many as are good for the limit.
+    pub stripes: Option<usize>,
+}
+
+impl Options {
+    /// `-f` and `-n` as numbers, by which others are told from them; 0: not said.
+    pub(crate) fn classes_as_words(&self) -> (u64, u64) {
+        let growth = self.growth_factor.map_or(0, f64::to_bits);
+        (growth, self.chunk_bytes_min.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0))
+    }
 }
 
 impl Default for Options {
@@ -54,6 +64,7 @@ impl Default for Options {
             workers: 4,
             track_sizes: false,
             hash_seed: 0,
+            stripes: None,
         }
     }
 }

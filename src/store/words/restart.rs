@@ -7,6 +7,8 @@ pub struct Restart {
     pub outage_seconds_max: Option<u64>,
     /// `memory_file_reset`: what the file holds is dropped.
     pub reset: bool,
+    /// `memory_file_keep_old`: a file that is not kept gets another name instead of being written over.
+    pub keep_old: bool,
 }
 
 /// What became of the items that another run left.
