@@ -276,14 +276,20 @@ fn addresses_reserved_for_a_higher_limit_take_no_memory() {
     }
 }
 
-/// 64 MB want 2 GiB of addresses for sixteen times as much: where there are not so many, fewer do.
+/// 64 MB want 2 GiB of addresses for sixteen times as much: where there are not so many, fewer do, and the threads of
+/// a server that is in use have theirs.
 #[test]
 fn fewer_addresses_do_where_they_are_limited() {
-    let folder = Folder::new("addresses");
-    let server = Server::start_after("ulimit -v 700000", &folder, &[&LOCAL[..], &["-m", "64"]].concat());
-    ask(server.connect(), "cache_memlimit 128\r\ncache_memlimit 64\r\n", "OK\r\nOK\r\n");
-    ask(server.connect(), "cache_memlimit 1024\r\n", "MEMLIMIT_ADJUST_FAILED");
-    ask(server.connect(), "set k 0 0 1\r\nv\r\nget k\r\n", "STORED\r\nVALUE k 0 1\r\nv\r\nEND\r\n");
+    for limit in ["700000", "1200000"] {
+        let folder = Folder::new(&format!("addresses-{limit}"));
+        let limit = format!("ulimit -v {limit}");
+        let server = Server::start_after(&limit, &folder, &[&LOCAL[..], &["-m", "64"]].concat());
+        for _ in 0..8 {
+            ask(server.connect(), "cache_memlimit 128\r\ncache_memlimit 64\r\n", "OK\r\nOK\r\n");
+            ask(server.connect(), "cache_memlimit 1024\r\n", "MEMLIMIT_ADJUST_FAILED");
+            ask(server.connect(), "set k 0 0 1\r\nv\r\nget k\r\n", "STORED\r\nVALUE k 0 1\r\nv\r\nEND\r\n");
+        }
+    }
 }
 
 /// All addresses are open with `-L`: to lock what was never touched took four times the limit.

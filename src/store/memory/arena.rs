@@ -31,6 +31,9 @@ const RESERVE_FACTOR: u64 = 16;
 /// The granule is chosen for a limit so many times the one at start: a coarser one for room that is hardly ever asked
 /// for would cost memory at once. `-L` reserves so much, as all its addresses are open from the start.
 const RESERVE_FACTOR_LEAST: u64 = 2;
+/// Addresses left to threads' stacks, buffers and the allocator where they are limited (`ulimit -v`), while the arena
+/// can do with fewer: without them the server aborts.
+const OTHERS_BYTES: usize = 256 << 20;
 /// How many granules a reference can name.
 const GRANULES_MAX: u64 = 1 << 32;
 /// From this memory limit on huge pages are asked for without `-L`, too: what they round up no longer matters.
@@ -259,12 +262,15 @@ impl Arena {
         }
         let is_scarce = options.large_pages || options.few_addresses;
         let mut factor = if is_scarce { RESERVE_FACTOR_LEAST } else { RESERVE_FACTOR };
+        // Held until the arena has its own.
+        let mut for_others = Reservation::new(OTHERS_BYTES).ok();
         loop {
             let geometry = Geometry::new(options, factor);
             match geometry.reserve(file) {
                 Ok(memory) => return Ok((geometry, memory)),
-                Err(error) if factor == 1 => return Err(error),
-                Err(_) => factor /= 2,
+                Err(_) if factor > 1 => factor /= 2,
+                Err(error) if for_others.take().is_none() => return Err(error),
+                Err(_) => {}
             }
         }
     }
