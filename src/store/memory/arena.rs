@@ -340,6 +340,15 @@ impl Arena {
         self.memory.release(offset, self.geometry.page_bytes);
     }
 
+    /// Empties the page table behind what a limit has in use, but for entries that share an OS page with that: returns
+    /// the first entry behind these.
+    pub(crate) fn clear_head_behind(&self, limit_bytes: u64) -> usize {
+        let Geometry { page_table_at, pages_at, .. } = self.geometry;
+        let end = self.geometry.head_bytes_at(limit_bytes).next_multiple_of(OS_PAGE_BYTES).min(pages_at);
+        self.memory.release(end, pages_at - end);
+        (end - page_table_at) / PAGE_ENTRY_BYTES
+    }
+
     /// Opens the page table as far as a higher limit needs it; false when the system has no memory for that.
     pub(crate) fn open_head(&self, limit_bytes: u64) -> bool {
         !self.memory.has_file() || self.memory.open(0, self.geometry.head_bytes_at(limit_bytes)).is_ok()

@@ -66,7 +66,8 @@ impl Store {
     /// Makes ready to go over the pages.
     pub(super) fn prepare_recovery(&self, stopped: Seconds, now: Seconds) -> Recovery {
         self.pool.begin_recovery();
-        let peak = self.arena.superblock.get(Word::LimitPeak).min(self.arena.geometry.limit_bytes_max);
+        let most = self.arena.geometry.limit_bytes_max;
+        let peak = self.arena.superblock.get(Word::LimitPeak).clamp(self.options.limit_bytes.min(most), most);
         let known = usize::try_from(peak).unwrap_or(usize::MAX) / self.pages.page_bytes;
         let (mut end, mut items) = (0, 0);
         for page in (0..known.min(self.pages.count())).map(page_id) {
@@ -77,6 +78,10 @@ impl Store {
             } else {
                 self.pages.entry(page).forget();
             }
+        }
+        // No run has used an entry behind them, so whatever says otherwise lies.
+        for page in (known..self.arena.clear_head_behind(peak).min(self.pages.count())).map(page_id) {
+            self.pages.entry(page).forget();
         }
         self.index.prepare(&self.pool, items);
         Recovery { next: AtomicUsize::new(0), end, stopped, now }

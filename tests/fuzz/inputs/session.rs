@@ -60,10 +60,15 @@ fn split(sent: &[u8]) -> Vec<&[u8]> {
     streams
 }
 
-/// Reports tell of the process and of its connections, lines for watchers come when they come.
+/// Bytes of a line without an end after which memcached closes a connection: one that arrives whole may be longer.
+const LINE_BYTES_MAX: usize = 2048;
+
+/// Reports tell of the process and of its connections, lines for watchers come when they come, and a long line is
+/// refused when its end has not come.
 fn is_alone_with_itself(stream: &[u8]) -> bool {
     let words: [&[u8]; 3] = [b"stats", b"watch", b"\x80\x10"];
-    !words.iter().any(|word| stream.windows(word.len()).any(|window| window == *word))
+    let is_told = words.iter().any(|word| stream.windows(word.len()).any(|window| window == *word));
+    !is_told && stream.split(|&byte| byte == b'\n').all(|line| line.len() <= LINE_BYTES_MAX)
 }
 
 /// Options of a small store that hashes the same in each run.
