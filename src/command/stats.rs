@@ -509,6 +509,8 @@ fn mrc(shared: &Shared, visit: &mut Visit<'_>) {
         ("hit_ratio_half", ratios.half),
         ("hit_ratio_double", ratios.double),
         ("hit_ratio_quadruple", ratios.quadruple),
+        ("misses_saved_double", ratios.misses_saved(ratios.double)),
+        ("misses_saved_quadruple", ratios.misses_saved(ratios.quadruple)),
     ];
     for (name, ratio) in ratios {
         visit(&Figure::new(name, Kind::Gauge, Value::Ratio(ratio)));
