@@ -13,6 +13,7 @@ mod fetch;
 mod kept;
 mod log;
 mod output;
+mod sample;
 mod sasl;
 mod serve;
 mod turn;
@@ -24,6 +25,7 @@ mod testing;
 mod tests;
 
 pub use output::Output;
+pub use sample::Mark;
 pub use turn::{Next, Turn};
 
 use std::io::IoSliceMut;

@@ -91,6 +91,7 @@ mod large;
 mod limits;
 mod listed_keys;
 mod listening;
+mod measured;
 mod meta_get;
 mod meta_other;
 mod meta_set;

@@ -483,3 +483,21 @@ fn a_flood_of_garbage_keeps_nobody_from_being_served() {
     }
     Asker::new(&server).expect_silence();
 }
+
+#[test]
+fn datagrams_are_measured() {
+    if is_foreign() {
+        return;
+    }
+    // One worker: datagrams come to any of them, and each measures by itself.
+    let server = started(&["-t", "1"]);
+    let mut asker = Asker::new(&server);
+    for _ in 0..300 {
+        asker.expect("set k 0 0 1\r\nv\r\nget k\r\n", "STORED\r\nVALUE k 0 1\r\nv\r\nEND\r\n");
+    }
+    let lines = server.client().stats("latency");
+    let count = |name: &str| lines.iter().find(|(other, _)| other == name).map(|(_, count)| count.clone());
+    assert!(count("get:count").is_some(), "{lines:?}");
+    assert_eq!(count("get:count"), count("set:count"));
+    assert!(server.client().stats("hotkeys").contains(&("1:key".to_owned(), "k".to_owned())));
+}
