@@ -164,6 +164,12 @@ impl Connection {
         self.unsent.as_deref_mut()
     }
 
+    /// Whether there is such output.
+    #[must_use]
+    pub fn is_unsent(&self) -> bool {
+        self.unsent.is_some()
+    }
+
     /// Whether memory of values that are gone is held for output that the socket did not take.
     #[must_use]
     pub fn holds_gone(&self, commands: &Commands) -> bool {

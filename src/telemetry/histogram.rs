@@ -1,7 +1,7 @@
 //! [`Histogram`]: durations of one thread in log-linear buckets, and [`Spread`]: the sum of several, read as quantiles.
 //!
-//! An octave is cut in 32 buckets of one width, so a bucket is at most a 32nd of what lies in it wide; a quantile is told
-//! as the middle of its bucket, which is at most half of that, 1.6 %, off. One writer, no lock: see [`Counter`].
+//! An octave is cut in 32 buckets of one width, so a bucket is at most a 32nd of what lies in it wide; a quantile is
+//! told as the middle of its bucket, which is at most half of that, 1.6 %, off. One writer, no lock: see [`Counter`].
 
 use super::{Counter, Latest};
 

@@ -2,8 +2,8 @@
 //!
 //! The minute is six windows of ten seconds, each with a Space-Saving sketch (Metwally et al., 2005) of its own: a
 //! key that is new where there is no place left takes that of the key with the lowest count, and begins with that count
-//! as its possible error. With so many places no key is off by more than a 2048th of what a window has seen, which is 5 %
-//! of a key that is one in 100. Of a window that is over those keys stay that make up a 4096th of it.
+//! as its possible error. With so many places no key is off by more than a 2048th of what a window has seen: 5 % of a
+//! key that is one in 100. Of a window that is over those keys stay that make up a 4096th of it.
 //!
 //! All threads fill one sketch, behind a lock that none of them waits for: a sample that finds it taken is dropped,
 //! whatever it holds. Who reports merges the windows at most once a second.

@@ -492,7 +492,7 @@ fn datagrams_are_measured() {
     // One worker: datagrams come to any of them, and each measures by itself.
     let server = started(&["-t", "1"]);
     let mut asker = Asker::new(&server);
-    for _ in 0..300 {
+    for _ in 0..850 {
         asker.expect("set k 0 0 1\r\nv\r\nget k\r\n", "STORED\r\nVALUE k 0 1\r\nv\r\nEND\r\n");
     }
     let lines = server.client().stats("latency");

@@ -32,9 +32,11 @@ impl Client {
         let mark = self.connection.mark();
         self.next = self.connection.receive(&context.scratch[..received], &mut context.turn);
         let served = received - self.connection.kept().len();
-        self.sample = Some(Box::new(Sample { read_at, counts: KindCounts::default() }));
         let verdict = self.hand_out(context);
-        self.measure(mark, Input::Scratch(served), context);
+        let mut sample = Sample { read_at, counts: KindCounts::default() };
+        if !self.measure(mark, &mut sample, Input::Scratch(served), context) {
+            self.sample = Some(Box::new(sample));
+        }
         verdict.unwrap_or_else(|| self.go_on(FULL_OUTPUTS_MAX - 1, context))
     }
 
@@ -47,7 +49,11 @@ impl Client {
         self.next = self.connection.resume(&mut context.turn);
         input.truncate(input.len() - self.connection.kept().len());
         let verdict = self.hand_out(context);
-        self.measure(mark, Input::Kept(&input), context);
+        if let Some(mut sample) = self.sample.take()
+            && !self.measure(mark, &mut sample, Input::Kept(&input), context)
+        {
+            self.sample = Some(sample);
+        }
         verdict
     }
 
@@ -58,13 +64,20 @@ impl Client {
             sample.count(Clock::exact_nanos(), commands);
             sample.counts = KindCounts::default();
         }
-        self.drop_ended_sample();
+        if self.has_served_all() {
+            self.sample = None;
+        }
     }
 
-    /// Counts what was served, if it is written, or else keeps the counts until it is.
-    fn measure(&mut self, mark: Option<Mark>, input: Input<'_>, context: &mut TurnContext<'_>) {
+    /// Counts what was served, if it is written, or else leaves it in the sample; true: the sample is over.
+    fn measure(
+        &self,
+        mark: Option<Mark>,
+        sample: &mut Sample,
+        input: Input<'_>,
+        context: &mut TurnContext<'_>,
+    ) -> bool {
         let written_at = Clock::exact_nanos();
-        let Some(sample) = &mut self.sample else { return };
         let served = match input {
             Input::Scratch(len) => &context.scratch[..len],
             Input::Kept(bytes) => bytes,
@@ -72,19 +85,17 @@ impl Client {
         if let Some(mark) = mark {
             sample.counts = self.connection.tally(mark, served, context.turn.commands);
         }
-        if self.connection.unsent().is_some() {
-            return;
+        if self.connection.is_unsent() {
+            return false;
         }
         sample.count(written_at, context.turn.commands);
         sample.counts = KindCounts::default();
-        self.drop_ended_sample();
+        self.has_served_all()
     }
 
-    /// A sample ends where nothing is left of what was read but half a request, which another read completes.
-    fn drop_ended_sample(&mut self) {
-        if matches!(self.next, Next::Read | Next::Watch | Next::Close | Next::Shutdown | Next::GracefulShutdown) {
-            self.sample = None;
-        }
+    /// Whether nothing is left of what was read but half a request, which another read completes.
+    fn has_served_all(&self) -> bool {
+        matches!(self.next, Next::Read | Next::Watch | Next::Close | Next::Shutdown | Next::GracefulShutdown)
     }
 }
 

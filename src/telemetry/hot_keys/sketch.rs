@@ -1,5 +1,5 @@
-//! [`Sketch`]: Space-Saving counts of the keys seen most, in a fixed number of places. A heap knows the lowest count, and
-//! chains by hash find a key's place.
+//! [`Sketch`]: Space-Saving counts of the keys seen most, in a fixed number of places. A heap knows the lowest count,
+//! and chains by hash find a key's place.
 
 /// Places. No count is off by more than a so-many-th of all that was added.
 pub(super) const PLACES: usize = 2048;
