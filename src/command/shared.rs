@@ -186,7 +186,7 @@ impl Shared {
             },
             listings: ConnectionListings::new(listeners),
             prefixes: Arc::new(prefixes),
-            latencies: Arc::default(),
+            latencies: Arc::new(Latencies::default()),
             hot_keys: HotKeys::new(),
             verbosity,
             flush_at,

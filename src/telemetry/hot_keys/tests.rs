@@ -144,7 +144,7 @@ fn a_ranking_stands_for_its_second_and_ends_at_its_bound() {
     let first = both.hot.ranking(9);
     assert_eq!((first.keys.len(), &*first.keys[0].key), (HOT_KEYS_MAX, &b"k299"[..]));
     both.ask(9, "late", 1_000_000, 0);
-    assert_eq!(both.hot.ranking(9), first);
+    assert_eq!(*both.hot.ranking(9), *first);
     assert_eq!(&*both.hot.ranking(10).keys[0].key, b"late");
     both.hot.reset();
     assert_eq!(*both.hot.ranking(10), Ranking::default());
