@@ -68,6 +68,7 @@ mod conn {
         Asked, Dialect, Fetch, FetchOptions, Fetched, KeyLine, NextKey, Plain, PlainForm, PlainSet, Reply, Stored,
         ascii,
     };
+    use crate::telemetry::KindCounts;
     use crate::time::{Now, Seconds};
     pub use crate::turn::{Next, Turn};
 
@@ -75,6 +76,10 @@ mod conn {
     const NOW: Now = Now { seconds: Seconds::START, unix_epoch: 0 };
 
     const VALUE: [u8; 100] = [b'x'; 100];
+
+    /// Nothing is looked at a second time.
+    #[derive(Clone, Copy, Debug)]
+    pub enum Mark {}
 
     #[derive(Debug)]
     pub struct Connection {
@@ -113,6 +118,18 @@ mod conn {
         #[inline]
         pub fn unsent(&mut self) -> Option<&mut Output> {
             self.unsent.as_deref_mut()
+        }
+
+        pub fn is_unsent(&self) -> bool {
+            self.unsent.is_some()
+        }
+
+        pub fn mark(&self) -> Option<Mark> {
+            None
+        }
+
+        pub fn tally(&self, _mark: Mark, _served: &[u8], _commands: &mut Commands) -> KindCounts {
+            KindCounts::default()
         }
 
         pub fn holds_gone(&self, _commands: &Commands) -> bool {

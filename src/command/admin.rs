@@ -40,6 +40,7 @@ impl Commands {
     pub fn admin(&mut self, request: Admin<'_>, follows_replies: bool) -> Answer {
         Answer::Reply(match request {
             Admin::Stats { report } => return self.stats(report),
+            Admin::StatsHotKeys { keys_max } => return self.stats_hot_keys(keys_max),
             Admin::StatsDetail(detail) => return self.stats_detail(detail),
             Admin::Shutdown(how) => return self.shutdown(how),
             Admin::Crawler(crawler) => return self.crawler(crawler, follows_replies),

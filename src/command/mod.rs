@@ -10,6 +10,7 @@ mod detail;
 mod dump;
 mod fetch;
 mod listing;
+mod sample;
 mod shared;
 mod stats;
 mod store;
@@ -19,6 +20,7 @@ mod watch;
 pub use admin::Answer;
 pub use dump::{Dump, Entry, unix_expiry};
 pub use listing::{Activity, CONNECTIONS_A_TURN, ConnectionListing, ConnectionListings, ListedConnection, Page};
+pub use sample::Picks;
 pub use shared::{ConnectionGauges, Options, RestartReport, Shared, SharedOptions};
 pub use stats::Report;
 pub use store::Arriving;
@@ -30,10 +32,11 @@ pub use crate::store::{Claim, Hint, ItemView, Pinned, Room, Value};
 
 use crossbeam::utils::CachePadded;
 
+use crate::bytes::number;
 use crate::store::{Local, Store};
 use crate::sync::Arc;
 use crate::telemetry::watch::{Call, Watch};
-use crate::telemetry::{CommandCounters, PrefixCounters};
+use crate::telemetry::{CommandCounters, LatencyCounters, PrefixCounters, Sampler};
 use crate::time::{Expiry, Now};
 
 /// One thread's way to the store: everything a request needs but the request.
@@ -49,6 +52,11 @@ pub struct Commands {
     prefixes: PrefixCounters,
     /// `stats detail` is on, as of this turn.
     counts_prefixes: bool,
+    /// Which reads of clients' input are measured.
+    sampler: Sampler,
+    latency: LatencyCounters,
+    /// When the next of them was made, if that was before its turn.
+    read_early_at: Option<u64>,
 }
 
 impl Commands {
@@ -60,7 +68,22 @@ impl Commands {
         local.set_recorder(Watch::recorder(shared.watch()));
         let counters = shared.counters().register();
         let prefixes = PrefixCounters::new(Arc::clone(shared.prefixes()));
-        Self { shared, store, local, counters, now, call: Call::nobody(), prefixes, counts_prefixes: false }
+        // Where a block lies differs from thread to thread.
+        let seed = number(std::ptr::from_ref(&**counters).addr()) ^ store.options().hash_seed;
+        let latency = LatencyCounters::new(Arc::clone(shared.latencies()));
+        Self {
+            shared,
+            store,
+            local,
+            counters,
+            now,
+            call: Call::nobody(),
+            prefixes,
+            counts_prefixes: false,
+            sampler: Sampler::with_seed(seed),
+            latency,
+            read_early_at: None,
+        }
     }
 
     /// Begins a turn: this is the time until the next one. A `flush_all` whose time has come happens here, before

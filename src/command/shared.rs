@@ -8,7 +8,8 @@ use crate::store::{ClassReport, Recovered, Store};
 use crate::sync::{Arc, AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Mutex, Ordering, Rank};
 use crate::telemetry::watch::{self, Watch};
 use crate::telemetry::{
-    CommandCounters, CommandTotals, PrefixBook, Registry, StoreTotals, VERBOSITY_COMMANDS, WatchTotals, set_log_level,
+    CommandCounters, CommandTotals, HotKeys, Latencies, PrefixBook, Registry, StoreTotals, VERBOSITY_COMMANDS,
+    WatchTotals, set_log_level,
 };
 use crate::time::{Now, Seconds};
 use crate::tls::Certificates;
@@ -147,6 +148,8 @@ pub struct Shared {
     gauges: ConnectionGauges,
     listings: ConnectionListings,
     prefixes: Arc<PrefixBook>,
+    latencies: Arc<Latencies>,
+    hot_keys: HotKeys,
     verbosity: AtomicU8,
     /// The second a delayed `flush_all` waits for, and above 32 bits the one it spares from; 0: none.
     flush_at: AtomicU64,
@@ -183,6 +186,8 @@ impl Shared {
             },
             listings: ConnectionListings::new(listeners),
             prefixes: Arc::new(prefixes),
+            latencies: Arc::new(Latencies::default()),
+            hot_keys: HotKeys::new(),
             verbosity,
             flush_at,
         }
@@ -240,6 +245,18 @@ impl Shared {
     #[must_use]
     pub fn prefixes(&self) -> &Arc<PrefixBook> {
         &self.prefixes
+    }
+
+    /// How long requests took.
+    #[must_use]
+    pub fn latencies(&self) -> &Arc<Latencies> {
+        &self.latencies
+    }
+
+    /// The keys asked for most.
+    #[must_use]
+    pub fn hot_keys(&self) -> &HotKeys {
+        &self.hot_keys
     }
 
     /// How much is said on stderr.

@@ -3,6 +3,8 @@
 //! What memcached counts and has no counterpart here is 0: monitors look for the line, and a missing one breaks
 //! them.
 
+mod measured;
+
 use std::time::Duration;
 
 use super::shared::{Baseline, RestartReport};
@@ -33,6 +35,13 @@ pub enum Report {
     Sizes,
     /// The miss-ratio curve.
     Mrc,
+    /// How long requests take.
+    Latency,
+    /// The keys asked for most over the last minute.
+    HotKeys {
+        /// How many of them.
+        keys_max: u32,
+    },
 }
 
 /// What the general report is made from, the counters since the last reset.
@@ -54,6 +63,7 @@ impl Commands {
             b"slabs_fine" => Report::SlabsFine,
             b"sizes" => Report::Sizes,
             b"mrc" => Report::Mrc,
+            b"latency" => Report::Latency,
             b"conns" => return Answer::Listing,
             b"reset" => {
                 self.shared.reset_counters(self.now.seconds);
@@ -61,6 +71,17 @@ impl Commands {
             }
             _ => return Answer::Reply(Reply::Error(Failure::UnknownReport)),
         })
+    }
+
+    /// Does what `stats hotkeys` asks for: keys are data, and not shown where lists of them are refused.
+    pub(super) fn stats_hot_keys(&self, keys_max: Option<u32>) -> Answer {
+        if !self.shared.options.dumping {
+            return Answer::Reply(Reply::Error(Failure::HotKeysNotAllowed));
+        }
+        match keys_max {
+            Some(keys_max) => Answer::Report(Report::HotKeys { keys_max }),
+            None => Answer::Reply(Reply::Error(Failure::BadFormat)),
+        }
     }
 
     /// Tells the figures of a report.
@@ -80,6 +101,8 @@ impl Shared {
             Report::SlabsFine => slabs_fine(self, now, visit),
             Report::Sizes => sizes(self, visit),
             Report::Mrc => mrc(self, visit),
+            Report::Latency => measured::latency(self, visit),
+            Report::HotKeys { keys_max } => measured::hot_keys(self, keys_max, now, visit),
         }
     }
 
@@ -99,6 +122,8 @@ impl Shared {
         };
         *self.baseline.lock() = baseline;
         self.prefixes().clear();
+        self.latencies().reset();
+        self.hot_keys().reset();
         self.store().reset_curve();
     }
 
@@ -509,6 +534,8 @@ fn mrc(shared: &Shared, visit: &mut Visit<'_>) {
         ("hit_ratio_half", ratios.half),
         ("hit_ratio_double", ratios.double),
         ("hit_ratio_quadruple", ratios.quadruple),
+        ("misses_saved_double", ratios.misses_saved(ratios.double)),
+        ("misses_saved_quadruple", ratios.misses_saved(ratios.quadruple)),
     ];
     for (name, ratio) in ratios {
         visit(&Figure::new(name, Kind::Gauge, Value::Ratio(ratio)));

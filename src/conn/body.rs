@@ -4,6 +4,7 @@ use std::io::IoSliceMut;
 
 use crate::command::{Arriving, Claim, Commands, Room};
 use crate::protocol::{Asked, AskedKept, Reply, Stored};
+use crate::telemetry::CommandKind;
 
 /// A value on its way, and how what becomes of it is answered.
 #[derive(Debug)]
@@ -93,6 +94,11 @@ impl Body {
     /// Bytes of the value and its end still to come.
     pub(super) fn missing(&self) -> usize {
         self.arriving.missing() + self.asked.asked().value_end().len()
+    }
+
+    /// The kind of its request.
+    pub(super) fn kind(&self) -> CommandKind {
+        self.asked.asked().kind_of_store()
     }
 
     /// Gives the value up for want of memory: what the client is told.

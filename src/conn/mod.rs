@@ -13,6 +13,7 @@ mod fetch;
 mod kept;
 mod log;
 mod output;
+mod sample;
 mod sasl;
 mod serve;
 mod turn;
@@ -24,6 +25,7 @@ mod testing;
 mod tests;
 
 pub use output::Output;
+pub use sample::Mark;
 pub use turn::{Next, Turn};
 
 use std::io::IoSliceMut;
@@ -160,6 +162,12 @@ impl Connection {
     #[inline]
     pub fn unsent(&mut self) -> Option<&mut Output> {
         self.unsent.as_deref_mut()
+    }
+
+    /// Whether there is such output.
+    #[must_use]
+    pub fn is_unsent(&self) -> bool {
+        self.unsent.is_some()
     }
 
     /// Whether memory of values that are gone is held for output that the socket did not take.

@@ -14,7 +14,7 @@ use super::{
 use crate::bytes::Buffer;
 use crate::limits::KEY_BYTES_MAX;
 use crate::operation::Mode;
-use crate::telemetry::{Figure, PrefixTotals};
+use crate::telemetry::{CommandKind, Figure, PrefixTotals};
 
 pub use super::ascii::keys::{KeyLine, NextKey};
 pub use super::ascii::token::Words;
@@ -264,6 +264,18 @@ impl<'a> Asked<'a> {
             Form::Ascii(_) => ascii::VALUE_TAIL,
             Form::Binary(_) => b"",
         }
+    }
+
+    /// Whether the request is a meta command.
+    #[must_use]
+    pub fn is_meta(&self) -> bool {
+        matches!(&self.form, Form::Ascii(ascii::Form::Meta { .. } | ascii::Form::Inspection { .. }))
+    }
+
+    /// The kind of a request for a store, for who counts by that.
+    #[must_use]
+    pub fn kind_of_store(&self) -> CommandKind {
+        if self.is_meta() { CommandKind::MetaSet } else { CommandKind::Set }
     }
 
     /// Appends what is answered, if that is told.

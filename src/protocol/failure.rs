@@ -95,6 +95,8 @@ pub enum Failure {
     UnknownReport,
     /// `stats detail` with no word it knows.
     DetailUsage,
+    /// `stats hotkeys` under `-X`.
+    HotKeysNotAllowed,
     /// `stats detail` under `-X`.
     DetailNotAllowed,
     /// A meta flag that no meta command knows.

@@ -16,7 +16,7 @@ mod reply;
 mod request;
 
 pub use ascii::auth::{AuthParsed, TOKEN_ASKED, credentials, parse as parse_auth};
-pub use ascii::dump::{push_item, push_items_end};
+pub use ascii::dump::{push_item, push_items_end, push_uri};
 pub use background::{Cachedump, Classes, Crawler, ItemLines, Lru, Millionths, Reassign, Slabs};
 pub use binary::parse_unauthenticated;
 pub use datagram::{DATAGRAM_BYTES_MAX, Message, parse_datagram};
@@ -31,6 +31,9 @@ pub use request::{
     Admin, Arithmetic, ArithmeticExtras, Delete, DeleteExtras, Detail, Fetch, FetchExtras, FetchOptions, Operation,
     Refused, Request, Sasl, SaslStep, Shutdown, Store, StoreExtras,
 };
+
+/// Keys that `stats hotkeys` shows when nobody says how many.
+pub const HOT_KEYS_SHOWN: u32 = 10;
 
 /// What `version` answers: the memcached release whose behaviour this is, and nothing else, as clients and tools
 /// compare it as a number.

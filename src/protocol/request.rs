@@ -6,6 +6,7 @@
 use super::background::{Cachedump, Crawler, Lru, Slabs};
 use super::{Asked, Failure, KeyLine, Words};
 use crate::operation::{self, Mode};
+use crate::telemetry::CommandKind;
 
 /// What few fetches ask for, in exptimes.
 pub type FetchExtras = operation::FetchExtras<i64>;
@@ -23,6 +24,31 @@ pub struct Request<'a> {
     pub operation: Operation<'a>,
     /// How it is answered.
     pub asked: Asked<'a>,
+}
+
+impl Request<'_> {
+    /// Its kind, for who counts by that. Of a line of keys it is that of the line, whose keys come one by one.
+    #[must_use]
+    pub fn kind(&self) -> CommandKind {
+        let is_meta = self.asked.is_meta();
+        match &self.operation {
+            Operation::Fetch(_) if is_meta => CommandKind::MetaGet,
+            Operation::Fetch(fetch) => fetch.options.kind(),
+            Operation::Keys(line) => line.options().kind(),
+            Operation::Store(_) => self.asked.kind_of_store(),
+            Operation::Delete(_) if is_meta => CommandKind::MetaDelete,
+            Operation::Delete(_) => CommandKind::Delete,
+            Operation::Arithmetic(_) if is_meta => CommandKind::MetaArithmetic,
+            Operation::Arithmetic(_) => CommandKind::Arithmetic,
+            Operation::Admin(_)
+            | Operation::Refused(_)
+            | Operation::Sasl(_)
+            | Operation::Watch(_)
+            | Operation::Quit
+            | Operation::HangUp(_)
+            | Operation::Hang => CommandKind::Other,
+        }
+    }
 }
 
 /// What is to be done.
@@ -70,6 +96,12 @@ impl FetchOptions {
     pub const GET: Self = Self { value: true, cas: false, touch: None };
     /// `gets`.
     pub const GETS: Self = Self { cas: true, ..Self::GET };
+
+    /// The kind of a classic command with these options.
+    #[must_use]
+    pub fn kind(&self) -> CommandKind {
+        if self.touch.is_some() { CommandKind::Touch } else { CommandKind::Get }
+    }
 }
 
 /// A key is asked for.
@@ -168,6 +200,11 @@ pub enum Admin<'a> {
     },
     /// `stats detail`.
     StatsDetail(Detail),
+    /// `stats hotkeys`.
+    StatsHotKeys {
+        /// How many keys are wanted; `None`: something that is no number.
+        keys_max: Option<u32>,
+    },
 }
 
 /// What is asked about the statistics of key prefixes.

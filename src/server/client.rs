@@ -6,8 +6,10 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::SocketAddr;
 
+mod sampled;
 mod secure;
 
+use sampled::Sample;
 pub(super) use secure::Shaken;
 use secure::write_secure;
 
@@ -118,6 +120,8 @@ pub(super) struct Client {
     last_heard: Seconds,
     /// When its socket last took some of the output that is now unsent, in the clock's microseconds.
     last_taken: u64,
+    /// What is measured of it, if that is not over.
+    sample: Option<Box<Sample>>,
 }
 
 impl Client {
@@ -134,6 +138,7 @@ impl Client {
             is_step_due: false,
             last_heard: now,
             last_taken: 0,
+            sample: None,
         }
     }
 
@@ -249,8 +254,13 @@ impl Client {
             if self.has_left() {
                 return Verdict::Gone(CloseReason::Error);
             }
-            self.next = self.connection.resume(&mut context.turn);
-            if let Some(verdict) = self.hand_out(context) {
+            let verdict = if self.sample.is_some() {
+                self.go_on_sampled(context)
+            } else {
+                self.next = self.connection.resume(&mut context.turn);
+                self.hand_out(context)
+            };
+            if let Some(verdict) = verdict {
                 return verdict;
             }
         }
@@ -298,7 +308,10 @@ impl Client {
         }
         let before = self.waiting_len();
         match self.write_out_kept(context) {
-            Written::All => self.connection.forget_unsent(),
+            Written::All => {
+                self.connection.forget_unsent();
+                self.count_unsent(context.turn.commands);
+            }
             Written::Blocked => {
                 if self.waiting_len() != before {
                     self.last_taken = context.clock.micros();
@@ -335,7 +348,8 @@ impl Client {
         if self.connection.ends_in_error() { CloseReason::Error } else { CloseReason::Normal }
     }
 
-    /// Reads once and serves it, if that was not read early. Bytes of a large value go straight into their item.
+    /// Reads once and serves it, if that was not read early. Bytes of a large value go straight into their item. Where
+    /// that is measured, all of the turn is done here, so that no other pays for it: its verdict is the error.
     #[inline(always)]
     fn read(&mut self, context: &mut TurnContext<'_>) -> Result<(), Verdict> {
         let received = match context.received.take() {
@@ -343,6 +357,9 @@ impl Client {
             None if self.connection.brings_values() => return self.read_of_values(context),
             None => self.take_in(context.scratch, context.buffers, context.turn.commands)?,
         };
+        if context.turn.commands.is_sampled() {
+            return Err(self.serve_sampled(received, context));
+        }
         self.next = self.connection.receive(&context.scratch[..received], &mut context.turn);
         Ok(())
     }
@@ -398,6 +415,11 @@ impl Client {
         let line_end = self.connection.kept().len() + LINE_READ_BYTES;
         let end = if is_plain { context.scratch.len().min(line_end) } else { context.scratch.len() };
         let received = self.take_in(&mut context.scratch[..end], context.buffers, context.turn.commands)?;
+        if context.turn.commands.is_sampled() {
+            let verdict = self.serve_sampled(received, context);
+            self.connection.expect_requests();
+            return Err(verdict);
+        }
         self.next = self.connection.receive(&context.scratch[..received], &mut context.turn);
         self.connection.expect_requests();
         if is_plain && self.next == Next::Read && self.is_readable && context.turn.output.is_empty() {
@@ -423,6 +445,9 @@ impl Client {
         context.turn.commands.counters().bytes_read.add(number(n));
         self.connection.filled(n.min(value_len), context.turn.commands);
         if n >= value_len && value_len == missing {
+            if context.turn.commands.is_sampled() {
+                return Err(self.serve_sampled(n - value_len, context));
+            }
             self.next = self.connection.receive(&context.scratch[..n - value_len], &mut context.turn);
         }
         Ok(true)

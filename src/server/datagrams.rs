@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use mio::{Interest, Registry, Token};
 
 use super::client::shut_down;
+use super::clock::Clock;
 use super::roster::WAKE;
 use crate::bytes::number;
 use crate::command::{Activity, Commands, ListedConnection};
@@ -78,6 +79,17 @@ struct Exchange {
     is_logged: bool,
     /// It has given others time to answer since it asked them.
     has_waited: bool,
+    /// What is measured of it, if anything is.
+    sample: Option<Box<Sample>>,
+}
+
+/// A request that is measured.
+#[derive(Debug)]
+struct Sample {
+    /// When it was read, by [`Clock::exact_nanos`].
+    read_at: u64,
+    /// All of it: it is looked at again when its replies are sent.
+    request: Vec<u8>,
 }
 
 /// What sockets work with in a turn.
@@ -207,6 +219,7 @@ impl Listened {
             descriptor: self.socket.descriptor(),
             is_logged: turn.is_logged,
             has_waited: false,
+            sample: turn.commands.is_sampled().then(|| Box::new(Sample::of(request))),
         };
         let served = &mut exchange.turn(turn.commands, &mut self.output, turn.requests_per_turn);
         exchange.next = exchange.connection.receive(request, served);
@@ -216,6 +229,7 @@ impl Listened {
     /// Is done with its request.
     fn end(&mut self, commands: &mut Commands) {
         if let Some(mut exchange) = self.exchange.take() {
+            exchange.measure(commands);
             exchange.connection.close(commands);
             self.output.discard(commands);
         }
@@ -233,7 +247,24 @@ impl Listened {
     }
 }
 
+impl Sample {
+    #[cold]
+    fn of(request: &[u8]) -> Self {
+        Self { read_at: Clock::exact_nanos(), request: request.to_vec() }
+    }
+}
+
 impl Exchange {
+    /// Counts what was served, if that is measured: it is done.
+    fn measure(&mut self, commands: &mut Commands) {
+        let Some(sample) = self.sample.take() else { return };
+        let nanos = Clock::exact_nanos().saturating_sub(sample.read_at);
+        if let Some(mark) = Connection::of_datagram().mark() {
+            let counts = self.connection.tally(mark, &sample.request, commands);
+            commands.count_latency(&counts, nanos);
+        }
+    }
+
     fn step(&mut self, socket: &DatagramSocket, output: &mut Output, turn: &mut DatagramTurn<'_>) -> Stepped {
         if self.message.is_none() && !output.is_empty() && self.is_to_be_sent() {
             self.begin_message(output, turn.commands);

@@ -390,6 +390,9 @@ impl Worker {
         let room = &mut self.scratch[start..start + SCRATCH_BYTES];
         match client.take_in(room, &mut self.buffers, &self.commands) {
             Ok(len) => {
+                if self.commands.is_sampled_behind(self.prefetched.len()) {
+                    self.commands.note_read_early(Clock::exact_nanos());
+                }
                 let first = client.look_ahead(&room[..len], &self.commands);
                 self.prefetched.push(PrefetchedClient { token, input: start..start + len, first });
                 if self.prefetched.len() == PREFETCHED_MAX || start + len > SCRATCH_BYTES {

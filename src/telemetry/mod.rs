@@ -6,12 +6,20 @@
 pub mod watch;
 
 mod figure;
+mod histogram;
+mod hot_keys;
+mod latency;
 mod log_line;
 mod prefixes;
+mod sampler;
 
 pub use figure::{Figure, Kind, Label, Value, Visit};
+pub use histogram::{Histogram, Spread};
+pub use hot_keys::{AskedKey, HOT_KEYS_MAX, HotKey, HotKeys, Ranking};
+pub use latency::{CommandKind, KindCounts, Latencies, LatencyCounters};
 pub use log_line::LogFormat;
 pub use prefixes::{PREFIXES_MAX, PrefixBook, PrefixCounters, PrefixEvent, PrefixTotals};
+pub use sampler::{SAMPLED_ONE_IN, Sampler};
 
 use crossbeam::utils::CachePadded;
 

@@ -93,6 +93,7 @@ mod limits;
 mod listed_keys;
 mod listening;
 mod logging;
+mod measured;
 mod meta_get;
 mod meta_other;
 mod meta_set;

@@ -402,6 +402,7 @@ fn reset_clears_counters_but_not_gauges() {
 /// Lines of `stats mrc` from the first get on, and those that want enough sampled gets.
 const MRC: &str = "limit_maxbytes get_hits get_misses sampled_one_in sampled_keys sampled_gets";
 const MRC_RATIOS: &str = "hit_ratio hit_ratio_half hit_ratio_double hit_ratio_quadruple";
+const MRC_SAVED: &str = "misses_saved_double misses_saved_quadruple";
 
 #[track_caller]
 fn expect_names(lines: &Lines, names: &str) {
@@ -444,10 +445,13 @@ fn mrc_shows_ratios_and_begins_again_after_a_reset() {
         client.ask_much(get.repeat(25).as_bytes(), format!("{values}END\r\n").repeat(25));
     }
     let lines = client.stats("mrc");
-    expect_names(&lines, &format!("{MRC} {MRC_RATIOS}"));
+    expect_names(&lines, &format!("{MRC} {MRC_RATIOS} {MRC_SAVED}"));
     expect_line(&lines, "get_hits", "160000");
     for name in MRC_RATIOS.split(' ') {
         expect_line(&lines, name, "1.0000");
+    }
+    for name in MRC_SAVED.split(' ') {
+        expect_line(&lines, name, "0.0000");
     }
     client.ask("stats reset\r\n", "RESET\r\n");
     let after = client.stats("mrc");

@@ -502,3 +502,21 @@ fn sockets_go_from_server_to_server() {
         asker.expect("mg a v\r\n", "VA 1\r\n1\r\n");
     }
 }
+
+#[test]
+fn datagrams_are_measured() {
+    if is_foreign() {
+        return;
+    }
+    // One worker: datagrams come to any of them, and each measures by itself.
+    let server = started(&["-t", "1"]);
+    let mut asker = Asker::new(&server);
+    for _ in 0..850 {
+        asker.expect("set k 0 0 1\r\nv\r\nget k\r\n", "STORED\r\nVALUE k 0 1\r\nv\r\nEND\r\n");
+    }
+    let lines = server.client().stats("latency");
+    let count = |name: &str| lines.iter().find(|(other, _)| other == name).map(|(_, count)| count.clone());
+    assert!(count("get:count").is_some(), "{lines:?}");
+    assert_eq!(count("get:count"), count("set:count"));
+    assert!(server.client().stats("hotkeys").contains(&("1:key".to_owned(), "k".to_owned())));
+}

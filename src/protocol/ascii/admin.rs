@@ -4,7 +4,7 @@ use super::background;
 use super::line::{is_noreply, line, parse_exptime, refused_unless, told};
 use super::token::Words;
 use crate::bytes::parse_u32;
-use crate::protocol::{Admin, Detail, Failure, Operation, Request, Shutdown};
+use crate::protocol::{Admin, Detail, Failure, HOT_KEYS_SHOWN, Operation, Request, Shutdown};
 
 /// What is not about items. `None`: not a command, as far as is known here.
 pub(super) fn parse<'a>(name: &[u8], words: Words<'a>) -> Option<Request<'a>> {
@@ -42,6 +42,7 @@ fn parse_stats(mut words: Words<'_>) -> Request<'_> {
             Some(b"dump") => Detail::Dump,
             Some(_) | None => Detail::Unknown,
         })),
+        b"hotkeys" => told(Admin::StatsHotKeys { keys_max: words.next().map_or(Some(HOT_KEYS_SHOWN), parse_u32) }),
         report => told(Admin::Stats { report }),
     }
 }

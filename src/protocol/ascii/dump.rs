@@ -83,7 +83,7 @@ fn is_plain(key: &[u8]) -> bool {
 }
 
 /// Appends a key so that it has no byte that ends a line or a word.
-fn push_uri(out: &mut Buffer, key: &[u8]) {
+pub fn push_uri(out: &mut Buffer, key: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     for &byte in key {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {

@@ -50,6 +50,7 @@ pub(super) fn text(failure: Failure) -> &'static str {
         Failure::AuthTokenTooLong => "CLIENT_ERROR auth token too long",
         Failure::NoMemoryWriting => "SERVER_ERROR out of memory writing get response",
         Failure::DetailUsage => "CLIENT_ERROR usage: stats detail on|off|dump",
+        Failure::HotKeysNotAllowed => "CLIENT_ERROR stats hotkeys not allowed",
         Failure::DetailNotAllowed => "CLIENT_ERROR stats detail not allowed",
         Failure::MetaInvalidFlag => "CLIENT_ERROR invalid flag",
         Failure::MetaDuplicateFlag => "CLIENT_ERROR duplicate flag",

@@ -6,11 +6,13 @@
 use super::Form;
 use super::header::{BODY_BYTES_MAX, HEADER_BYTES, Header, REQUEST_MAGIC};
 use super::opcode::{self, Command};
+use crate::bytes::parse_u32;
 use crate::limits::KEY_BYTES_MAX;
 use crate::operation::Mode;
 use crate::protocol::{
     Admin, Arithmetic, ArithmeticExtras, Asked, Delete, DeleteExtras, Detail, Failure, Fetch, FetchOptions,
-    Form as AnyForm, Operation, ParseRoom, Parsed, Quiet, Refused, Request, Sasl, SaslStep, Store, StoreExtras,
+    Form as AnyForm, HOT_KEYS_SHOWN, Operation, ParseRoom, Parsed, Quiet, Refused, Request, Sasl, SaslStep, Store,
+    StoreExtras,
 };
 
 /// The exptime with which incr and decr make no item.
@@ -187,7 +189,11 @@ fn stat(name: &[u8]) -> Admin<'_> {
         b"detail on" => Admin::StatsDetail(Detail::On),
         b"detail off" => Admin::StatsDetail(Detail::Off),
         b"detail dump" => Admin::StatsDetail(Detail::Dump),
-        report => Admin::Stats { report },
+        b"hotkeys" => Admin::StatsHotKeys { keys_max: Some(HOT_KEYS_SHOWN) },
+        report => match report.strip_prefix(b"hotkeys ") {
+            Some(keys_max) => Admin::StatsHotKeys { keys_max: parse_u32(keys_max) },
+            None => Admin::Stats { report },
+        },
     }
 }
 

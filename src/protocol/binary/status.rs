@@ -33,7 +33,8 @@ pub(super) fn not_stored(opcode: u8) -> Status {
 /// A request with this opcode failed.
 pub(super) fn failed(opcode: u8, failure: Failure) -> Status {
     match (command(opcode), failure) {
-        (_, Failure::UnknownReport | Failure::DetailUsage | Failure::DetailNotAllowed) => NOT_FOUND,
+        (_, Failure::UnknownReport | Failure::DetailUsage) => NOT_FOUND,
+        (_, Failure::DetailNotAllowed | Failure::HotKeysNotAllowed) => NOT_FOUND,
         (_, Failure::UnknownCommand) => UNKNOWN_COMMAND,
         (_, Failure::TooLarge) => TOO_LARGE,
         (_, Failure::NonNumeric) => NON_NUMERIC,

@@ -154,6 +154,15 @@ pub struct HitRatios {
     pub quadruple: f64,
 }
 
+impl HitRatios {
+    /// The share of the present misses that would be hits with this ratio of hits, from 0 to 1; 0 where nothing misses.
+    #[must_use]
+    pub fn misses_saved(&self, ratio: f64) -> f64 {
+        let misses = 1.0 - self.present;
+        if misses > 0.0 { ((ratio - self.present) / misses).clamp(0.0, 1.0) } else { 0.0 }
+    }
+}
+
 impl Curve {
     pub(crate) fn new(limit_bytes: u64) -> Self {
         let sample = Sample {
@@ -491,6 +500,14 @@ mod tests {
     const NOW: Seconds = Seconds(10);
     const LIMIT_BYTES: u64 = 64 << 20;
     const ITEM_BYTES: usize = 90;
+
+    #[test]
+    fn misses_saved_are_a_share_of_the_present_ones() {
+        let ratios = |present| HitRatios { present, half: 0.0, double: 0.0, quadruple: 0.0 };
+        for (present, other, saved) in [(0.5, 0.75, 0.5), (0.75, 1.0, 1.0), (1.0, 1.0, 0.0), (0.5, 0.25, 0.0)] {
+            assert!((ratios(present).misses_saved(other) - saved).abs() < 1e-9, "{present} {other}");
+        }
+    }
 
     /// The hash of a key that is sampled as long as one in 64 is; its upper half is spread over the chains.
     fn hash(number: usize) -> u64 {
