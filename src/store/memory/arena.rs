@@ -382,9 +382,8 @@ const _: () = assert!(MEMORY_BYTES_MAX / GRANULES_MAX * RESERVE_FACTOR_LEAST <= 
 
 #[cfg(test)]
 mod tests {
-    use super::{Geometry, Looks, RESERVE_FACTOR};
+    use super::{Geometry, RESERVE_FACTOR};
     use crate::store::words::options::Options;
-    use crate::sync::{AtomicBool, Ordering, yield_now};
 
     fn geometry(limit_bytes: u64) -> Geometry {
         Geometry::new(&Options { limit_bytes, ..Options::default() }, RESERVE_FACTOR)
@@ -393,6 +392,9 @@ mod tests {
     #[cfg(not(loom))]
     #[test]
     fn memory_is_not_given_back_while_somebody_looks() {
+        use super::Looks;
+        use crate::sync::{AtomicBool, Ordering, yield_now};
+
         let (looks, is_given) = (Looks::default(), AtomicBool::new(false));
         let look = looks.begin();
         std::thread::scope(|scope| {

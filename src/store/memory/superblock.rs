@@ -53,12 +53,11 @@ pub(crate) enum Word {
     IsClean,
     Owner,
     LimitPeak,
-    FirstClassSize,
-    // From the end: what was added when the others had their places; 0 in older files.
-    /// `-n` that it was made with, and the bits of `-f`.
-    ChunkBytesMin = 509,
+    /// `-n` that it was made with, and the bits of `-f`; 0 without.
+    ChunkBytesMin,
     GrowthFactor,
     DueFlush,
+    FirstClassSize,
 }
 
 /// What is fixed from the arena's making on.
@@ -220,8 +219,7 @@ impl Superblock {
 }
 
 const _: () = assert!(Word::Classes as usize - Word::PageBytes as usize == 8, "what is fixed stands together");
-const _: () = assert!(Word::DueFlush as usize == WORDS - 1, "the last words are counted from the end");
-const _: () = assert!(Word::FirstClassSize as usize + CLASSES_MAX <= WORDS - 3, "the class table fits");
+const _: () = assert!(Word::FirstClassSize as usize + CLASSES_MAX <= WORDS, "the class table fits");
 
 #[cfg(all(test, not(loom)))]
 mod tests {
